@@ -1,0 +1,123 @@
+"""Risk types: one file each, found by discovery. File name = key = page in docs/risks = test name. Knows no Django; a risk never imports a risk.
+
+A file holds its docstring (first line = title, the rest = the page), `NEEDS` (the kind of evidence), `Params`, `DEFAULTS`, `PLAN`, `evaluate`
+and `EXAMPLES`. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from watchkeeper.core.errors import InvalidInput, NotFound
+from watchkeeper.core.evidence import Evidence
+from watchkeeper.core.finding import Finding, Outcome
+from watchkeeper.core.plugins import load_catalogue
+
+GROUP = "watchkeeper.risks"
+
+
+class RiskParams(BaseModel):
+    """Base of every risk's parameters: each field has a default and a description, unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """How a risk is bound when nobody says otherwise. `schedule` as in the API; `for_` and `hold` are durations ("0s", "10m")."""
+
+    schedule: Mapping[str, str]
+    criticality: int
+    for_: str = "0s"
+    hold: str = "0s"
+    n: int = 1
+    m: int = 1
+    in_base_set: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A case the documentation shows and the contract test runs: this evidence must give this outcome."""
+
+    title: str
+    evidence: Evidence
+    outcome: Outcome
+    params: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON of the parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiskType:
+    """An abstract risk, valid for every model it fits. `kinds` and `problem_types` empty = all."""
+
+    key: str
+    title: str
+    page: str
+    needs: type[Evidence]
+    params: type[RiskParams]
+    defaults: Defaults
+    plan: tuple[str, ...]
+    evaluate: Callable[[Any, Any], Finding | Sequence[Finding]]  # Any: the file's own Evidence and Params, checked by the contract test
+    examples: tuple[Example, ...]
+    kinds: frozenset[str] = frozenset()
+    problem_types: frozenset[str] = frozenset()
+
+    def fits(self, *, kind: str, problem_type: str) -> bool:
+        return (not self.kinds or kind in self.kinds) and (not self.problem_types or problem_type in self.problem_types)
+
+    def parse_params(self, given: Mapping[str, Any]) -> RiskParams:  # Any: JSON from outside
+        """Validated parameters; the error names each wrong field, and what is possible."""
+        try:
+            return self.params.model_validate(dict(given))
+        except ValidationError as problem:
+            fields = {".".join(map(str, error["loc"])) or "params": error["msg"] for error in problem.errors()}
+            known = ", ".join(sorted(self.params.model_fields)) or "none"
+            raise InvalidInput(
+                f"Parameters of {self.key} are wrong: " + "; ".join(f"{name}: {message}" for name, message in fields.items()),
+                remedy=f"Known parameters: {known}. See docs/risks/{self.key}.md.",
+                fields=fields,
+            ) from problem
+
+    def findings(self, evidence: Evidence, params: RiskParams) -> tuple[Finding, ...]:
+        """One finding per segment; most risks have just the pooled one."""
+        result = self.evaluate(evidence, params)
+        return (result,) if isinstance(result, Finding) else tuple(result)
+
+
+@cache
+def catalogue() -> Mapping[str, RiskType]:
+    """All risk types by key."""
+    return load_catalogue(sys.modules[__name__], group=GROUP, build=_build)
+
+
+def get(key: str) -> RiskType:
+    found = catalogue().get(key)
+    if found is None:
+        raise NotFound(f"No risk type {key!r}.", remedy=f"Known: {', '.join(catalogue())}.")
+    return found
+
+
+def _build(key: str, module: ModuleType) -> RiskType:
+    missing = [name for name in ("__doc__", "NEEDS", "Params", "DEFAULTS", "PLAN", "evaluate", "EXAMPLES") if not getattr(module, name, None)]
+    if missing:
+        raise LookupError(f"Risk type {key!r} ({module.__name__}) lacks {', '.join(missing)}. `make new-risk NAME` writes a complete file.")
+    title, _, page = (module.__doc__ or "").strip().partition("\n")
+    return RiskType(
+        key=key,
+        title=title.rstrip("."),
+        page=page.strip(),
+        needs=module.NEEDS,
+        params=module.Params,
+        defaults=module.DEFAULTS,
+        plan=tuple(module.PLAN),
+        evaluate=module.evaluate,
+        examples=tuple(module.EXAMPLES),
+        kinds=frozenset(getattr(module, "KINDS", ())),
+        problem_types=frozenset(getattr(module, "PROBLEM_TYPES", ())),
+    )
