@@ -1,1 +1,1 @@
-
+"""Alerts: who is told what through which channel, and that nothing is lost on the way."""

@@ -13,7 +13,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from watchkeeper.core.errors import InvalidInput, NotFound
 from watchkeeper.core.evidence import Evidence
@@ -22,11 +24,24 @@ from watchkeeper.core.plugins import load_catalogue
 
 GROUP = "watchkeeper.risks"
 
+# The kinds of model that log predictions: the others live on heartbeats, events and metrics.
+PREDICTING_KINDS = ("model", "rule_set", "forecast", "llm_application")
+
 
 class RiskParams(BaseModel):
     """Base of every risk's parameters: each field has a default and a description, unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Defaults as people write them ("1h", not "PT1H"), so that a form filled from the schema is accepted."""
+        schema = handler.resolve_ref_schema(handler(core))
+        defaults = cls.model_construct().model_dump(mode="json", warnings=False)
+        for name, described in schema.get("properties", {}).items():
+            if "default" in described:
+                described["default"] = defaults[name]
+        return schema
 
 
 @dataclass(frozen=True, kw_only=True)

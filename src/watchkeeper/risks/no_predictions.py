@@ -15,8 +15,8 @@ from pydantic import Field
 from watchkeeper.core.durations import Duration
 from watchkeeper.core.evidence import Heartbeat, Heartbeats
 from watchkeeper.core.finding import Finding, Outcome
-from watchkeeper.core.text import N_, Text
-from watchkeeper.risks import Defaults, Example, RiskParams
+from watchkeeper.core.text import N_, Argument, Text
+from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
 
 NEEDS = Heartbeats
 
@@ -34,8 +34,7 @@ PLAN = (
     N_("Decide with the business owner what stands in for the model until it is back."),
 )
 
-# A model that is expected to have no predictions at all lives on heartbeats, events and metrics.
-KINDS = ("model", "rule_set", "forecast", "llm_application")
+KINDS = PREDICTING_KINDS
 
 
 def evaluate(evidence: Heartbeats, params: Params) -> Finding:
@@ -47,10 +46,12 @@ def evaluate(evidence: Heartbeats, params: Params) -> Finding:
     outage = evidence.outage_seconds.get("predictions", 0.0)
     silence = (evidence.now - heard_at).total_seconds() - outage
     deadline = heard_at + params.silent_for + timedelta(seconds=outage)
-    facts = {"silence": silence, "limit": limit, "since": heard_at.isoformat()}
+    facts: dict[str, Argument] = {"silence": silence, "limit": limit, "since": heard_at.isoformat()}
     if silence < limit:
         if beat is None:
-            return Finding.unknown(Text(N_("no prediction yet; registered {silence:duration} ago, limit {limit:duration}"), facts), recheck_at=deadline)
+            return Finding.unknown(
+                Text(N_("no prediction yet; registered {silence:duration} ago, limit {limit:duration}"), facts), recheck_at=deadline
+            )
         return Finding.quiet(
             Text(N_("last prediction {silence:duration} ago, limit {limit:duration}"), facts), value=silence, limit=limit, recheck_at=deadline
         )
@@ -64,12 +65,10 @@ def evaluate(evidence: Heartbeats, params: Params) -> Finding:
 
 def _by_timetable(evidence: Heartbeats, heard_at: datetime) -> Finding:
     assert evidence.expected_at
-    facts = {"expected": evidence.expected_at.isoformat(), "since": heard_at.isoformat()}
+    facts: dict[str, Argument] = {"expected": evidence.expected_at.isoformat(), "since": heard_at.isoformat()}
     if heard_at >= evidence.expected_at:
         return Finding.quiet(Text(N_("the run due {expected:time} arrived; last prediction {since:time}"), facts))
-    return Finding.fired(
-        Text(N_("the run due {expected:time} has not arrived; last prediction {since:time}"), facts), since=evidence.expected_at
-    )
+    return Finding.fired(Text(N_("the run due {expected:time} has not arrived; last prediction {since:time}"), facts), since=evidence.expected_at)
 
 
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

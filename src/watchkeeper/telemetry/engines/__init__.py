@@ -1,1 +1,70 @@
+"""Query engines: one file each, found by discovery. File name = key. Third parties use the entry-point group `watchkeeper.engines`, the same door.
 
+A file holds its docstring and `connect(**settings) -> Engine`. An engine runs Ibis expressions; it does not know which.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Protocol
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from watchkeeper.core.errors import NotFound
+from watchkeeper.core.plugins import load_catalogue
+
+GROUP = "watchkeeper.engines"
+
+Query = Callable[[ir.Table], ir.Table]
+
+
+class FilesGone(Exception):
+    """Files of the list were compacted and vacuumed away meanwhile: ask the log for a new list."""
+
+
+class Engine(Protocol):
+    def run(self, query: Query, *, files: Sequence[str], columns: Mapping[str, str]) -> pa.Table:
+        """The query's answer over Parquet files of several schemas.
+
+        `columns` maps the columns that the query needs to Ibis types; where no file has one it is null. Raises FilesGone.
+        """
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineType:
+    key: str
+    title: str
+    connect: Callable[..., Engine]
+
+
+@cache
+def catalogue() -> Mapping[str, EngineType]:
+    """All engines by key."""
+    return load_catalogue(sys.modules[__name__], group=GROUP, build=_build)
+
+
+def get(key: str) -> EngineType:
+    found = catalogue().get(key)
+    if found is None:
+        raise NotFound(f"No engine {key!r}.", remedy=f"Known: {', '.join(catalogue())}.")
+    return found
+
+
+def with_columns(table: ir.Table, columns: Mapping[str, str]) -> ir.Table:
+    """Exactly these columns: a query meets the same shape whatever the files have."""
+    return table.select(**{name: (table[name] if name in table.columns else ibis.null()).cast(kind) for name, kind in columns.items()})
+
+
+def _build(key: str, module: ModuleType) -> EngineType:
+    missing = [name for name in ("__doc__", "connect") if not getattr(module, name, None)]
+    if missing:
+        raise LookupError(f"Engine {key!r} ({module.__name__}) lacks {', '.join(missing)}.")
+    return EngineType(key=key, title=(module.__doc__ or "").strip().partition("\n")[0].rstrip("."), connect=module.connect)

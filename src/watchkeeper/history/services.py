@@ -1,0 +1,196 @@
+"""Write Changes, seal them, verify the chain; hold named leases. Does not know what was changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+
+from watchkeeper.core.durations import format_duration
+from watchkeeper.history.actors import Actor
+from watchkeeper.history.models import Change, Lease, Seal
+
+GENESIS = "0" * 64
+Fields = Mapping[str, Any]  # Any: whatever a field of a model holds, made JSON by `plain`
+
+
+def record(
+    *,
+    actor: Actor,
+    action: str,
+    on: str,
+    id: object,
+    now: datetime,
+    model: UUID | None = None,
+    before: Fields | None = None,
+    after: Fields | None = None,
+    reason: str = "",
+    parent: Change | None = None,
+) -> Change:
+    """Record one change inside the caller's transaction: it is there exactly when what it describes is there."""
+    return Change.objects.create(
+        at=now,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        action=action,
+        object_type=on,
+        object_id=str(id),
+        model_id=model,
+        reason=reason,
+        before=plain(before),
+        after=plain(after),
+        parent=parent,
+    )
+
+
+def difference(before: Fields, after: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Only the fields that differ, on both sides."""
+    names = [name for name in after if plain(before.get(name)) != plain(after[name])]
+    return {name: before.get(name) for name in names}, {name: after[name] for name in names}
+
+
+def plain(value: Any) -> Any:  # Any: a field's value becomes JSON
+    """A value as JSON: what the hash covers must read the same for ever."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value.value if isinstance(value, Enum) else value
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+        case timedelta():
+            return format_duration(value)
+        case UUID() | Decimal():
+            return str(value)
+        case Mapping():
+            return {str(name): plain(entry) for name, entry in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(entry) for entry in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return str(value)
+
+
+# sealing
+
+
+def seal_changes(*, now: datetime, limit: int = 1000) -> int:
+    """Chain the unsealed Changes, oldest first. One leased sealer runs this; a second one fails on the number and changes nothing."""
+    waiting = list(Change.objects.filter(seal__isnull=True).order_by("at", "id")[:limit])
+    if not waiting:
+        return 0
+    try:
+        with transaction.atomic():
+            last = Seal.objects.order_by("-number").first()
+            number, previous = (last.number, last.hash) if last else (0, GENESIS)
+            seals = []
+            for change in waiting:
+                number += 1
+                digest = chained_hash(change, number=number, previous=previous)
+                seals.append(Seal(number=number, change=change, previous_hash=previous, hash=digest, sealed_at=now))
+                previous = digest
+            Seal.objects.bulk_create(seals)
+    except IntegrityError:
+        return 0
+    return len(waiting)
+
+
+def chained_hash(change: Change, *, number: int, previous: str) -> str:
+    """SHA-256 over the previous hash and canonical JSON of every field, author and parent included."""
+    content = {
+        "number": number,
+        "previous": previous,
+        "id": str(change.id),
+        "at": plain(change.at),
+        "actor_kind": change.actor_kind,
+        "actor_id": change.actor_id,
+        "action": change.action,
+        "object_type": change.object_type,
+        "object_id": change.object_id,
+        "model_id": plain(change.model_id),
+        "reason": change.reason,
+        "before": change.before,
+        "after": change.after,
+        "parent": plain(change.parent_id),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`bad_number` is the first record that was altered, removed or swapped; None when the chain holds. `unsealed` is the tail not yet chained."""
+
+    sealed: int
+    unsealed: int
+    bad_number: int | None = None
+    what: str = ""
+
+
+def verify_history() -> Verification:
+    """Walk the whole chain and name the first bad record."""
+    unsealed = Change.objects.filter(seal__isnull=True).count()
+    previous, expected = GENESIS, 1
+    for seal in _seals():
+        problem = _seal_problem(seal, expected=expected, previous=previous)
+        if problem:
+            return Verification(expected - 1, unsealed, expected, problem)
+        previous, expected = seal.hash, expected + 1
+    return Verification(expected - 1, unsealed)
+
+
+def _seals() -> Iterator[Seal]:
+    return Seal.objects.select_related("change").order_by("number").iterator(chunk_size=2000)
+
+
+def _seal_problem(seal: Seal, *, expected: int, previous: str) -> str:
+    if seal.number != expected:
+        return f"record {expected} is missing"
+    if seal.previous_hash != previous:
+        return "does not follow the record before it: one of the two was swapped or removed"
+    if seal.hash != chained_hash(seal.change, number=seal.number, previous=seal.previous_hash):
+        return "its content does not match its hash: it was altered"
+    return ""
+
+
+# leases
+
+
+def take_lease(name: str, *, holder: str, now: datetime, seconds: float) -> int | None:
+    """The fence number when the lease is ours until now + seconds, None while somebody else holds it. Compare-and-set, any database."""
+    until = now + timedelta(seconds=seconds)
+    mine_or_free = Lease.objects.filter(Q(holder=holder) | Q(until__lte=now), name=name)
+    if mine_or_free.update(holder=holder, until=until, fence=F("fence") + 1):
+        return Lease.objects.values_list("fence", flat=True).get(name=name, holder=holder)
+    if Lease.objects.filter(name=name).exists():
+        return None
+    try:
+        with transaction.atomic():
+            Lease.objects.create(name=name, holder=holder, fence=1, until=until)
+    except IntegrityError:
+        return None
+    return 1
+
+
+def holds_lease(name: str, *, fence: int) -> bool:
+    """Whether nobody took the lease since: to be asked inside the transaction that writes."""
+    return Lease.objects.filter(name=name, fence=fence).exists()
+
+
+def release_lease(name: str, *, fence: int, now: datetime) -> None:
+    Lease.objects.filter(name=name, fence=fence).update(until=now)
+
+
+def take_timer(name: str, *, holder: str, now: datetime, seconds: float) -> bool:
+    """True at most once in the given time over all workers: a lease that even its holder cannot renew early."""
+    if Lease.objects.filter(name=name, until__lte=now).update(holder=holder, until=now + timedelta(seconds=seconds), fence=F("fence") + 1):
+        return True
+    if Lease.objects.filter(name=name).exists():
+        return False
+    return take_lease(name, holder=holder, now=now, seconds=seconds) is not None

@@ -1,0 +1,368 @@
+"""Apply acknowledged batches: metric points and events into the control store, prediction and label rows into the log, exactly once.
+
+A commit of the log is a group of batches with a number. The group is written down first, then appended under its number, then marked as
+applied: whatever is killed in between is done again with the same group and the same number, and the log refuses a number it has. Batch ids
+would not do: with several web processes a smaller id can become visible after a larger one was applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import structlog
+from django.db import transaction
+from django.db.models import Max, Sum
+
+from watchkeeper import wire
+from watchkeeper.core.faults import crash_point
+from watchkeeper.core.settings import settings
+from watchkeeper.history.actors import Actor
+from watchkeeper.history.services import holds_lease, release_lease, take_lease
+from watchkeeper.ingest.border import parse_json
+from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, MetricPoint, QuarantinedRow
+from watchkeeper.ingest.receiving import storable
+from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.registry.services import Training, deploy_version, log_training
+from watchkeeper.telemetry.arrow import UnreadableArrow
+from watchkeeper.telemetry.decode import Decoded, Refused, decode
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.profiles import touched_windows
+from watchkeeper.wire import Stream
+from watchkeeper.wire.rows import ADAPTERS, EventRow, MetricRow, TrainingRow, as_utc
+
+log = structlog.get_logger()
+LANE = "ingest"
+LOGGED = (Stream.PREDICTIONS, Stream.LABELS)
+GROUP_BYTES = 64 * 1024 * 1024
+GROUP_BATCHES = 2000
+LEASE_SECONDS = 120.0
+
+
+@dataclass
+class Applied:
+    """What one round did: batches applied, and the streams of each model that changed."""
+
+    batches: int = 0
+    streams: dict[UUID, set[str]] = field(default_factory=dict)
+
+    def add(self, model: UUID, stream: str, batches: int) -> None:
+        self.batches += batches
+        self.streams.setdefault(model, set()).add(stream)
+
+
+def apply_batches(telemetry: TelemetryLog, *, holder: str, now: datetime, models: int = 200) -> Applied:
+    """One round over the models that have something pending. One worker at a time applies for a model."""
+    applied = Applied()
+    pending = Batch.objects.filter(state=Batch.State.PENDING).values_list("model_id", flat=True).distinct()[:models]
+    for model_id in list(pending):
+        name = f"log:{model_id}"
+        fence = take_lease(name, holder=holder, now=now, seconds=LEASE_SECONDS)
+        if fence is None:
+            continue
+        try:
+            _apply_model(telemetry, model_id, partial(holds_lease, name, fence=fence), now, applied)
+        finally:
+            release_lease(name, fence=fence, now=now)
+    return applied
+
+
+StillOurs = Callable[[], bool]
+
+
+def _apply_model(telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, applied: Applied) -> None:
+    model = RegisteredModel.objects.get(id=model_id)
+    for stream in (Stream.TRAINING, Stream.EVENTS, Stream.METRICS):
+        count = _apply_control_rows(model, stream, still_ours, now)
+        if count:
+            applied.add(model_id, stream, count)
+    for stream in LOGGED:
+        group = _next_group(telemetry, model, stream, still_ours, now)
+        if group and _apply_group(telemetry, model, stream, group, still_ours, now):
+            applied.add(model_id, stream, len(group))
+
+
+# training, events, metrics: rows of the control store
+
+
+def _apply_control_rows(model: RegisteredModel, stream: Stream, still_ours: StillOurs, now: datetime) -> int:
+    batches = list(Batch.objects.filter(model=model, stream=stream, state=Batch.State.PENDING).order_by("id")[:GROUP_BATCHES])
+    if not batches:
+        return 0
+    with transaction.atomic():
+        if not still_ours():
+            return 0
+        for batch in batches:
+            rows = accepted_rows(batch)
+            _CONTROL[stream](model, batch, rows)
+        crash_point("apply: control rows before commit")
+        Batch.objects.filter(id__in=[batch.id for batch in batches]).update(state=Batch.State.APPLIED, applied_at=now)
+    crash_point("apply: control rows after commit")
+    return len(batches)
+
+
+def _store_points(model: RegisteredModel, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:  # Any: JSON
+    points = [MetricRow.model_validate(row) for row in rows]
+    MetricPoint.objects.bulk_create(
+        MetricPoint(
+            model=model,
+            name=point.name,
+            value=point.value,
+            timestamp=_moment(point.timestamp, model, batch),
+            received_at=batch.received_at,
+            dataset=point.dataset,
+            version=point.version,
+            segment=point.segment,
+            batch=batch,
+        )
+        for point in points
+    )
+
+
+def _store_events(model: RegisteredModel, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:  # Any: JSON
+    events = [EventRow.model_validate(row) for row in rows]
+    Event.objects.bulk_create(
+        Event(
+            model=model,
+            type=event.type,
+            timestamp=_moment(event.timestamp, model, batch),
+            received_at=batch.received_at,
+            fields=event.model_extra or {},
+            batch=batch,
+        )
+        for event in events
+        if event.type != "heartbeat"
+    )
+    for event in events:
+        version = (event.model_extra or {}).get("version")
+        if event.type == "deployed" and isinstance(version, str) and version:
+            deploy_version(model, name=version[:200], actor=Actor.model(model.id), now=_moment(event.timestamp, model, batch))
+
+
+def _store_trainings(model: RegisteredModel, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:  # Any: JSON
+    for row in rows:
+        given = TrainingRow.model_validate(row)
+        training = Training(
+            version=given.version,
+            trained_at=_moment(given.trained_at, model, batch),
+            schema=given.schema_,
+            metrics=given.metrics,
+            data_sources=tuple(given.data_sources),
+            reference_rows=len(given.reference or ()),
+            reference_path=_write_reference(model, given.version, given.reference) if given.reference else "",
+        )
+        log_training(model, training=training, actor=Actor.model(model.id), now=batch.received_at)
+
+
+def _write_reference(model: RegisteredModel, version: str, rows: list[dict[str, Any]]) -> str:  # Any: JSON
+    """Reference rows as Parquet beside the log; written whole or not at all."""
+    relative = f"baselines/{model.id}/{hashlib.sha256(version.encode()).hexdigest()[:16]}.parquet"
+    path = settings().data / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    pq.write_table(_reference_table(rows), draft)
+    draft.replace(path)
+    return relative
+
+
+def _reference_table(rows: list[dict[str, Any]]) -> pa.Table:  # Any: JSON
+    """Numbers as doubles, everything else as text: mixed columns never stop a training from being stored."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        is_number = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
+        columns[name] = pa.array([None if v is None else float(v) if is_number else str(v) for v in values], pa.float64() if is_number else pa.string())
+    return pa.table(columns)
+
+
+_CONTROL: dict[Stream, Callable[[RegisteredModel, Batch, Sequence[dict[str, Any]]], None]] = {  # Any: JSON
+    Stream.METRICS: _store_points,
+    Stream.EVENTS: _store_events,
+    Stream.TRAINING: _store_trainings,
+}
+
+
+# predictions, labels: rows of the log
+
+
+def _next_group(telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, still_ours: StillOurs, now: datetime) -> list[Batch]:
+    """The batches of the next commit: a group that was begun and not finished, else a new one if it is time for a commit."""
+    pending = Batch.objects.filter(model=model, stream=stream, state=Batch.State.PENDING).order_by("id")
+    begun = pending.filter(log_group__isnull=False).order_by("log_group").first()
+    if begun:
+        return list(pending.filter(log_group=begun.log_group))
+    if not _is_time(model, stream, now):
+        return []
+    with transaction.atomic():
+        chosen, size = [], 0
+        for batch_id, batch_size in pending.values_list("id", "size")[:GROUP_BATCHES]:
+            if chosen and size + batch_size > GROUP_BYTES:
+                break
+            chosen.append(batch_id)
+            size += batch_size
+        if not chosen or not still_ours():
+            return []
+        last = Batch.objects.filter(model=model, stream=stream).aggregate(last=Max("log_group"))["last"] or 0
+        kept = telemetry.last_sequence(model.id, stream, LANE) or 0  # batches are deleted after a week, the log remembers
+        Batch.objects.filter(id__in=chosen).update(log_group=max(last, kept) + 1)
+    crash_point("apply: group written, not appended")
+    return list(pending.filter(id__in=chosen))
+
+
+def _is_time(model: RegisteredModel, stream: Stream, now: datetime) -> bool:
+    """At most one commit per model and stream in 30 seconds, unless much is waiting."""
+    pending = Batch.objects.filter(model=model, stream=stream, state=Batch.State.PENDING)
+    last = Batch.objects.filter(model=model, stream=stream, state=Batch.State.APPLIED, log_group__isnull=False).aggregate(at=Max("applied_at"))["at"]
+    if last is None or now - last >= timedelta(seconds=settings().log_commit_seconds) or now < last:
+        return pending.exists()
+    return (pending.aggregate(size=Sum("size"))["size"] or 0) >= GROUP_BYTES
+
+
+def _apply_group(telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, group: Sequence[Batch], still_ours: StillOurs, now: datetime) -> bool:
+    known = dict(LogColumn.objects.filter(model=model, stream=stream).values_list("name", "type"))
+    zone = ZoneInfo(model.timezone)
+    decoded = _decode_all(stream, group, known, zone)
+    tables = [entry.table for entry in decoded if entry.table.num_rows]
+    table = pa.concat_tables(tables, promote_options="default") if tables else None
+    number = group[0].log_group
+    assert number is not None
+    if table is not None:
+        telemetry.append(model.id, stream, table, lane=LANE, sequence=number)
+    crash_point("apply: appended, not marked")
+    with transaction.atomic():
+        if not still_ours():
+            return False
+        _quarantine(model, stream, group, decoded)
+        _remember_columns(model, stream, decoded, group)
+        if stream is Stream.PREDICTIONS and table is not None:
+            _mark_dirty(model, table, zone, number)
+            _notice_versions(model, table, group[-1].received_at)
+        Batch.objects.filter(id__in=[batch.id for batch in group]).update(state=Batch.State.APPLIED, applied_at=now)
+        crash_point("apply: marked, before commit")
+    crash_point("apply: marked, after commit")
+    return True
+
+
+def _decode_all(stream: Stream, group: Sequence[Batch], known: dict[str, str], zone: ZoneInfo) -> list[Decoded]:
+    """Each batch in turn; what one teaches about columns holds for the next."""
+    decoded, types = [], dict(known)
+    for batch in group:
+        try:
+            content = payload_of(batch) if batch.media_type == wire.ARROW_STREAM else _parsed(stream, accepted_rows(batch))
+            entry = decode(stream, content, known=types, zone=zone, batch=batch.id, received_at=batch.received_at)
+        except UnreadableArrow as problem:
+            refused = Refused(0, "", str(problem), "Send the batch again with a new batch id.", {})
+            entry = Decoded(pa.table({}), (refused,), {})
+        types |= entry.learned
+        decoded.append(entry)
+    return decoded
+
+
+def _parsed(stream: Stream, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: JSON
+    """JSON rows with their times as datetimes, as `decode` takes them."""
+    adapter = ADAPTERS[stream]
+    times = ("timestamp", "prediction_timestamp")
+    parsed = []
+    for row in rows:
+        checked = adapter.validate_python(row)
+        parsed.append({**row, "id": checked.id, **{name: getattr(checked, name) for name in times if row.get(name) is not None}})
+    return parsed
+
+
+def _quarantine(model: RegisteredModel, stream: Stream, group: Sequence[Batch], decoded: Sequence[Decoded]) -> None:
+    for batch, entry in zip(group, decoded, strict=True):
+        if not entry.refused:
+            continue
+        row_numbers = _original_rows(batch)
+        QuarantinedRow.objects.bulk_create(
+            QuarantinedRow(
+                model=model,
+                batch=batch,
+                stream=stream,
+                row=row_numbers(refused.row),
+                field=refused.field[:200],
+                message=refused.message,
+                remedy=refused.remedy,
+                content=storable(refused.payload),
+                received_at=batch.received_at,
+            )
+            for refused in entry.refused
+        )
+        rows = {refused.row for refused in entry.refused}
+        Batch.objects.filter(id=batch.id).update(rejected=min(batch.rows, batch.rejected + len(rows)))
+
+
+def _original_rows(batch: Batch) -> Callable[[int], int]:
+    """Row numbers as the client counts them: the border took some rows out before."""
+    if not batch.rejected_rows:
+        return lambda row: row
+    kept = [row for row in range(batch.rows) if row not in set(batch.rejected_rows)]
+    return lambda row: kept[row]
+
+
+def _remember_columns(model: RegisteredModel, stream: Stream, decoded: Sequence[Decoded], group: Sequence[Batch]) -> None:
+    seen: dict[str, datetime] = {}
+    learned: dict[str, str] = {}
+    for batch, entry in zip(group, decoded, strict=True):
+        learned |= entry.learned
+        seen |= {name: batch.received_at for name in entry.table.column_names if name.startswith(("f.", "s."))}
+    LogColumn.objects.bulk_create(
+        (LogColumn(model=model, stream=stream, name=name, type=kind, last_seen_at=group[-1].received_at) for name, kind in learned.items()),
+        ignore_conflicts=True,
+    )
+    for at in set(seen.values()):
+        LogColumn.objects.filter(model=model, stream=stream, name__in=[name for name, when in seen.items() if when == at]).update(last_seen_at=at)
+
+
+def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, number: int) -> None:
+    DirtyWindow.objects.bulk_create(
+        (DirtyWindow(model=model, start=start, batch=number) for start in sorted(touched_windows(table, zone))),
+        update_conflicts=True,
+        unique_fields=["model", "start"],
+        update_fields=["batch"],
+    )
+
+
+def _notice_versions(model: RegisteredModel, table: pa.Table, at: datetime) -> None:
+    """A version becomes current by its first prediction when none is current."""
+    if "version" not in table.column_names or model.versions.filter(is_current=True).exists():
+        return
+    names = [name for name in pc.unique(table["version"]).to_pylist() if name]
+    if names:
+        deploy_version(model, name=names[-1], actor=Actor.model(model.id), now=at, alone=False)
+
+
+# payloads
+
+
+def payload_of(batch: Batch) -> bytes:
+    if batch.payload_path:
+        return Path(settings().data / batch.payload_path).read_bytes()
+    return bytes(batch.payload or b"")
+
+
+def accepted_rows(batch: Batch) -> list[dict[str, Any]]:  # Any: JSON
+    rejected = set(batch.rejected_rows)
+    return [row for index, row in enumerate(parse_json(payload_of(batch))["rows"]) if index not in rejected]
+
+
+def _moment(given: datetime | None, model: RegisteredModel, batch: Batch) -> datetime:
+    """A naive time is read in the model's zone; no time means when it was received."""
+    if given is None:
+        return batch.received_at
+    return as_utc(given if given.tzinfo else given.replace(tzinfo=ZoneInfo(model.timezone)))
+
+
+def telemetry_log() -> TelemetryLog:
+    return TelemetryLog(settings().telemetry_root)

@@ -1,0 +1,175 @@
+"""Batches as received, and what became of them: quarantine, metric points, events, profiles. No workflow here."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from watchkeeper.core.text import N_
+from watchkeeper.registry.models import RegisteredModel
+
+
+class Batch(models.Model):
+    """One acknowledged call. `id` is the sequence number of the log; `key` the client's batch id."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", N_("waiting")
+        APPLIED = "applied", N_("applied")
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="batches")
+    stream = models.CharField(max_length=12)
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=60)
+    payload = models.BinaryField(null=True)
+    payload_path = models.CharField(max_length=300, blank=True)
+    size = models.PositiveBigIntegerField()
+    rows = models.PositiveIntegerField()
+    rejected = models.PositiveIntegerField(default=0)
+    rejected_rows = models.JSONField(default=list)
+    errors = models.JSONField(default=list)
+    token_id = models.CharField(max_length=16)
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
+    log_group = models.PositiveBigIntegerField(null=True)  # which commit of the log it belongs to, fixed before that commit is tried
+    applied_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "key"], name="batch_key_once")]
+        indexes = [
+            models.Index(fields=["model", "stream", "id"], condition=Q(state="pending"), name="batch_pending"),  # the worker's queue
+            models.Index(fields=["received_at"], name="batch_received"),  # retention
+            models.Index(fields=["model", "-received_at"], name="batch_of_model"),  # the wizard, evidence of quarantine_growing
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} {self.key}"
+
+    @property
+    def accepted(self) -> int:
+        return self.rows - self.rejected
+
+
+class QuarantinedRow(models.Model):
+    """A row that was refused, with the reason and what to do."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="quarantine")
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="quarantine")
+    stream = models.CharField(max_length=12)
+    row = models.PositiveIntegerField()
+    field = models.CharField(max_length=200)
+    message = models.TextField()
+    remedy = models.TextField(blank=True)
+    content = models.JSONField(null=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["model", "-received_at"], name="quarantine_of_model")]  # the owner's list, and the evidence
+
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.message}"
+
+
+class StreamTimer(models.Model):
+    """The dead-man timer of one stream: moved in the transaction that acknowledges rows."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="timers")
+    stream = models.CharField(max_length=12)
+    first_received_at = models.DateTimeField()
+    last_received_at = models.DateTimeField()
+    rows = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "stream"], name="timer_of_stream")]
+
+    def __str__(self) -> str:
+        return f"{self.stream} of {self.model_id}"
+
+
+class MetricPoint(models.Model):
+    """One reported value of a metric."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="points")
+    name = models.CharField(max_length=200)
+    value = models.FloatField()
+    timestamp = models.DateTimeField()
+    received_at = models.DateTimeField()
+    dataset = models.CharField(max_length=200, blank=True)
+    version = models.CharField(max_length=200, blank=True)
+    segment = models.CharField(max_length=200, blank=True)
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["model", "name", "-timestamp"], name="point_of_metric"),  # charts and bounds
+            models.Index(fields=["timestamp"], name="point_time"),  # retention
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}"
+
+
+class Event(models.Model):
+    """Something that happened to a model, as it said itself."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="events")
+    type = models.CharField(max_length=200)
+    timestamp = models.DateTimeField()
+    received_at = models.DateTimeField()
+    fields = models.JSONField(default=dict)
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        indexes = [models.Index(fields=["model", "-timestamp"], name="event_of_model")]  # timeline, and the evidence
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class LogColumn(models.Model):
+    """A column of a model's log and the type it had first: another type later goes to quarantine."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="log_columns")
+    stream = models.CharField(max_length=12)
+    name = models.CharField(max_length=210)
+    type = models.CharField(max_length=12)
+    last_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "stream", "name"], name="log_column_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}"
+
+
+class DirtyWindow(models.Model):
+    """An hour of a model whose profile must be computed again. `batch` grows with each new row, so a recompute clears only what it saw."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
+    start = models.DateTimeField()
+    batch = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "start"], name="dirty_window_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.start}"
+
+
+class WindowProfile(models.Model):
+    """Counts of one hour: version × window × segment, replaced as a whole. `counts` is telemetry.profiles' packed form."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="profiles")
+    version = models.CharField(max_length=200, blank=True)
+    start = models.DateTimeField()
+    segment = models.CharField(max_length=200, blank=True)
+    rows = models.PositiveBigIntegerField()
+    duplicates = models.PositiveBigIntegerField(default=0)
+    counts = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "version", "start", "segment"], name="profile_once")]
+        indexes = [models.Index(fields=["model", "start"], name="profile_of_model")]  # volumes, charts
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.start}"

@@ -1,0 +1,71 @@
+"""Recompute the profiles of dirty windows and replace them, in the transaction that clears the marks: idempotent by construction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Q
+
+from watchkeeper.history.services import holds_lease, release_lease, take_lease
+from watchkeeper.ingest.models import DirtyWindow, WindowProfile
+from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.profiles import pack, window_profiles
+
+LEASE_SECONDS = 120.0
+WINDOWS_AT_ONCE = 24 * 31
+
+
+def refresh_profiles(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, models: int = 50) -> int:
+    """One round over the models with dirty windows; returns the number of windows done."""
+    done = 0
+    for model_id in list(DirtyWindow.objects.values_list("model_id", flat=True).distinct()[:models]):
+        name = f"profiles:{model_id}"
+        fence = take_lease(name, holder=holder, now=now, seconds=LEASE_SECONDS)
+        if fence is None:
+            continue
+        try:
+            done += _refresh_model(engine, telemetry, model_id, partial(holds_lease, name, fence=fence))
+        finally:
+            release_lease(name, fence=fence, now=now)
+    return done
+
+
+def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: partial[bool]) -> int:
+    dirty = list(DirtyWindow.objects.filter(model=model_id).order_by("start")[:WINDOWS_AT_ONCE])
+    zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
+    profiles = window_profiles(engine, telemetry, model_id, [window.start for window in dirty], zone)
+    with transaction.atomic():
+        if not still_ours():
+            return 0
+        WindowProfile.objects.filter(model=model_id, segment="", start__in=[window.start for window in dirty]).delete()
+        WindowProfile.objects.bulk_create(
+            WindowProfile(
+                model_id=model_id,
+                version=profile.version[:200],
+                start=profile.start,
+                rows=profile.counts.rows,
+                duplicates=profile.counts.duplicates,
+                counts=pack(profile.counts),
+            )
+            for profile in profiles
+        )
+        _clear(dirty)
+    return len(dirty)
+
+
+def _clear(dirty: list[DirtyWindow]) -> None:
+    """Only marks no newer than what was read: rows that came meanwhile keep their window dirty."""
+    by_batch: dict[int, list[int]] = defaultdict(list)
+    for window in dirty:
+        by_batch[window.batch].append(window.pk)
+    marks = Q(pk__in=[])
+    for batch, ids in by_batch.items():
+        marks |= Q(pk__in=ids, batch=batch)
+    DirtyWindow.objects.filter(marks).delete()

@@ -1,0 +1,124 @@
+"""Reads of what models sent, for evidence and pages. Many models at once, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import F, QuerySet, Sum, Window
+from django.db.models.functions import RowNumber
+
+from watchkeeper.core.evidence import Heartbeat, LoggedEvent, Point, WindowCount
+from watchkeeper.ingest.models import Batch, Event, LogColumn, MetricPoint, QuarantinedRow, StreamTimer, WindowProfile
+
+POINTS_PER_SERIES = 5
+
+
+def heartbeats(models: Collection[UUID]) -> dict[UUID, dict[str, Heartbeat]]:
+    beats: dict[UUID, dict[str, Heartbeat]] = defaultdict(dict)
+    for model_id, stream, at, rows in StreamTimer.objects.filter(model__in=models).values_list("model_id", "stream", "last_received_at", "rows"):
+        beats[model_id][stream] = Heartbeat(last_received_at=at, rows=rows)
+    return beats
+
+
+def newest_rows(models: Collection[UUID]) -> dict[UUID, datetime]:
+    """When predictions or labels last arrived."""
+    newest: dict[UUID, datetime] = {}
+    found = StreamTimer.objects.filter(model__in=models, stream__in=("predictions", "labels"))
+    for model_id, at in found.values_list("model_id", "last_received_at").order_by("last_received_at"):
+        newest[model_id] = at
+    return newest
+
+
+def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
+    """The newest points of each series (metric, dataset, version, segment), oldest first."""
+    rank = Window(RowNumber(), partition_by=[F("model"), F("name"), F("dataset"), F("version"), F("segment")], order_by=[F("timestamp").desc(), F("id").desc()])
+    found = MetricPoint.objects.filter(model__in=models).annotate(rank=rank).filter(rank__lte=POINTS_PER_SERIES).order_by("timestamp", "id")
+    points: dict[UUID, list[Point]] = defaultdict(list)
+    for model_id, *fields in found.values_list("model_id", *_POINT):
+        points[model_id].append(Point(**dict(zip(_POINT, fields, strict=True))))
+    return points
+
+
+_POINT = ("name", "value", "timestamp", "received_at", "dataset", "version", "segment")
+
+
+def series(model: UUID, *, name: str, since: datetime) -> QuerySet[MetricPoint]:
+    """Points of one metric for a chart, oldest first."""
+    return MetricPoint.objects.filter(model=model, name=name, timestamp__gte=since).order_by("timestamp", "id")
+
+
+def metric_names(model: UUID) -> list[str]:
+    return sorted(set(MetricPoint.objects.filter(model=model).values_list("name", flat=True).distinct()))
+
+
+def recent_events(models: Collection[UUID], *, since: datetime) -> dict[UUID, list[LoggedEvent]]:
+    events: dict[UUID, list[LoggedEvent]] = defaultdict(list)
+    for event in Event.objects.filter(model__in=models, timestamp__gte=since).order_by("timestamp", "id"):
+        events[event.model_id].append(LoggedEvent(type=event.type, timestamp=event.timestamp, received_at=event.received_at, fields=event.fields))
+    return events
+
+
+def events_of(model: UUID, *, since: datetime) -> QuerySet[Event]:
+    return Event.objects.filter(model=model, timestamp__gte=since).exclude(type="heartbeat").order_by("-timestamp")
+
+
+def volumes(models: Collection[UUID], *, since: datetime) -> dict[UUID, list[WindowCount]]:
+    """Hourly counts over all versions, pooled, oldest first."""
+    found = WindowProfile.objects.filter(model__in=models, start__gte=since, segment="").values("model_id", "start")
+    counts: dict[UUID, list[WindowCount]] = defaultdict(list)
+    for row in found.annotate(all_rows=Sum("rows"), all_duplicates=Sum("duplicates")).order_by("start"):
+        counts[row["model_id"]].append(WindowCount(start=row["start"], rows=row["all_rows"], duplicates=row["all_duplicates"]))
+    return counts
+
+
+def first_predictions(models: Collection[UUID]) -> dict[UUID, datetime]:
+    found = StreamTimer.objects.filter(model__in=models, stream="predictions")
+    return dict(found.values_list("model_id", "first_received_at"))
+
+
+def seen_columns(models: Collection[UUID], *, within: timedelta) -> dict[UUID, tuple[dict[str, str], datetime]]:
+    """Feature columns seen within the given time before the newest prediction, and that moment."""
+    columns: dict[UUID, list[tuple[str, str, datetime]]] = defaultdict(list)
+    found = LogColumn.objects.filter(model__in=models, stream="predictions", name__startswith="f.")
+    for model_id, name, kind, at in found.values_list("model_id", "name", "type", "last_seen_at"):
+        columns[model_id].append((name.removeprefix("f."), kind, at))
+    newest = {model_id: max(at for _, _, at in entries) for model_id, entries in columns.items()}
+    return {
+        model_id: ({name: kind for name, kind, at in entries if at >= newest[model_id] - within}, newest[model_id])
+        for model_id, entries in columns.items()
+    }
+
+
+def quarantine_counts(models: Collection[UUID], *, since: datetime) -> dict[UUID, tuple[int, int, tuple[str, ...]]]:
+    """Rejected rows, accepted rows, and the most frequent reasons, per model."""
+    totals = Batch.objects.filter(model__in=models, received_at__gte=since).values("model_id").annotate(all=Sum("rows"), bad=Sum("rejected"))
+    reasons: dict[UUID, Counter[str]] = defaultdict(Counter)
+    for model_id, field, message in QuarantinedRow.objects.filter(model__in=models, received_at__gte=since).values_list("model_id", "field", "message")[:5000]:
+        reasons[model_id][f"{field}: {message}" if field else message] += 1
+    return {
+        row["model_id"]: (row["bad"], row["all"] - row["bad"], tuple(reason for reason, _ in reasons[row["model_id"]].most_common(3))) for row in totals
+    }
+
+
+def quarantine(model: UUID) -> QuerySet[QuarantinedRow]:
+    """Refused rows of a model, newest first."""
+    return QuarantinedRow.objects.filter(model=model).select_related("batch").order_by("-received_at", "row")
+
+
+def batch_by_key(model: UUID, key: str) -> Batch | None:
+    return Batch.objects.filter(model=model, key=key).defer("payload").first()
+
+
+def pending_batches() -> int:
+    return Batch.objects.filter(state=Batch.State.PENDING).count()
+
+
+def timers(model: UUID) -> list[StreamTimer]:
+    return list(StreamTimer.objects.filter(model=model).order_by("stream"))
+
+
+def profiles(model: UUID, *, since: datetime) -> QuerySet[WindowProfile]:
+    return WindowProfile.objects.filter(model=model, start__gte=since).order_by("start")

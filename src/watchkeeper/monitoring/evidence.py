@@ -1,0 +1,136 @@
+"""One loader per kind of evidence, each for many models at once: a thousand "no predictions" checks are a handful of queries.
+
+A loader returns an entry for every model it was asked for: nothing known is an empty evidence, which risks answer with unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from watchkeeper.core.durations import parse_duration
+from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
+from watchkeeper.ingest import queries as ingest
+from watchkeeper.monitoring.models import Outage
+from watchkeeper.registry import queries as registry
+from watchkeeper.registry.models import RegisteredModel
+
+Loader = Callable[[Collection[UUID], datetime], Mapping[UUID, Evidence]]
+EVENT_DAYS = timedelta(days=30)
+VOLUME_DAYS = timedelta(days=43)  # the last six weeks and the running one
+QUARANTINE_HOURS = timedelta(hours=24)
+SEEN_WITHIN = timedelta(days=1)
+
+
+def load_evidence(kind: type[Evidence], models: Collection[UUID], *, now: datetime) -> Mapping[UUID, Evidence]:
+    return LOADERS[kind](models, now)
+
+
+def _passports(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    return registry.passports(models, now=now)
+
+
+def _heartbeats(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    beats = ingest.heartbeats(models)
+    found = RegisteredModel.objects.filter(id__in=models).values_list("id", "created_at", "expected")
+    earliest = min((beat.last_received_at for streams in beats.values() for beat in streams.values()), default=now)
+    earliest = min([earliest, *(created for _, created, _ in found)], default=now)
+    outages = list(Outage.objects.filter(end__gt=earliest).values_list("start", "end"))
+    return {
+        id: Heartbeats(
+            now=now,
+            registered_at=created_at,
+            streams=beats.get(id, {}),
+            outage_seconds=_outage_seconds({s: b.last_received_at for s, b in beats.get(id, {}).items()}, created_at, outages, now),
+            expected_at=_expected_at(expected, now),
+        )
+        for id, created_at, expected in found
+    }
+
+
+def _outage_seconds(heard: Mapping[str, datetime], created_at: datetime, outages: Collection[tuple[datetime, datetime]], now: datetime) -> dict[str, float]:
+    """How much of each silence was our own outage."""
+    if not outages:
+        return {}
+    return {
+        stream: sum(max((min(end, now) - max(start, at)).total_seconds(), 0.0) for start, end in outages)
+        for stream, at in {"predictions": created_at, **heard}.items()
+    }
+
+
+def _expected_at(expected: Mapping[str, str] | None, now: datetime) -> datetime | None:
+    """The last due time of a timetable whose grace has passed."""
+    if not expected:
+        return None
+    zone = ZoneInfo(expected.get("timezone", "UTC"))
+    before = now - parse_duration(expected.get("grace", "1h"))
+    return next(CronSim(expected["cron"], before.astimezone(zone), reverse=True)).astimezone(now.tzinfo)
+
+
+def _metric_history(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    declared, points = registry.declared_metrics(models), ingest.recent_points(models)
+    newest, baselines = ingest.newest_rows(models), registry.baselines(models)
+    return {
+        id: MetricHistory(
+            now=now,
+            registered_at=created_at,
+            declared=tuple(declared.get(id, ())),
+            points=tuple(points.get(id, ())),
+            baseline=baselines[id].metrics if id in baselines else {},
+            newest_rows_at=newest.get(id),
+        )
+        for id, created_at in _registered(models)
+    }
+
+
+def _volumes(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    counts, first = ingest.volumes(models, since=now - VOLUME_DAYS), ingest.first_predictions(models)
+    return {id: Volumes(now=now, windows=tuple(counts.get(id, ())), first_at=first.get(id)) for id in models}
+
+
+def _schemas(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    baselines, seen = registry.baselines(models), ingest.seen_columns(models, within=SEEN_WITHIN)
+    return {
+        id: Schemas(
+            now=now,
+            trained=baselines[id].schema if id in baselines else None,
+            seen=seen[id][0] if id in seen else None,
+            seen_at=seen[id][1] if id in seen else None,
+        )
+        for id in models
+    }
+
+
+def _events(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    events = ingest.recent_events(models, since=now - EVENT_DAYS)
+    return {id: Events(now=now, registered_at=created_at, events=tuple(events.get(id, ()))) for id, created_at in _registered(models)}
+
+
+def _quarantine(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    counts = ingest.quarantine_counts(models, since=now - QUARANTINE_HOURS)
+    nothing: tuple[int, int, tuple[str, ...]] = (0, 0, ())
+    hours = QUARANTINE_HOURS.total_seconds() / 3600
+    return {
+        id: Quarantine(now=now, hours=hours, rejected=bad, accepted=good, reasons=reasons)
+        for id in models
+        for bad, good, reasons in [counts.get(id, nothing)]
+    }
+
+
+def _registered(models: Collection[UUID]) -> list[tuple[UUID, datetime]]:
+    return list(RegisteredModel.objects.filter(id__in=models).values_list("id", "created_at"))
+
+
+LOADERS: Mapping[type[Evidence], Loader] = {
+    Passport: _passports,
+    Heartbeats: _heartbeats,
+    MetricHistory: _metric_history,
+    Volumes: _volumes,
+    Schemas: _schemas,
+    Events: _events,
+    Quarantine: _quarantine,
+}

@@ -1,0 +1,106 @@
+"""Keep each model's light in step with its conditions. Called in the transaction that changed them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from watchkeeper.core.finding import DataState
+from watchkeeper.core.settings import settings
+from watchkeeper.monitoring.conditions import State
+from watchkeeper.monitoring.light import Contribution, Cutoffs, Light, Reading, read_light
+from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
+
+
+@dataclass(frozen=True)
+class LightStep:
+    """A light that changed."""
+
+    model_id: UUID
+    before: Light
+    after: Light
+    score: int
+
+
+def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]:
+    """Read the lights anew; a change of light or score leaves a row with its causes."""
+    bindings = list(RiskBinding.objects.filter(model__in=models, removed_at=None, criticality__gt=0, model__retired_at=None))
+    conditions = _conditions(bindings)
+    by_model: dict[UUID, list[RiskBinding]] = defaultdict(list)
+    for binding in bindings:
+        by_model[binding.model_id].append(binding)
+    lights = {light.model_id: light for light in ModelLight.objects.filter(model__in=models)}
+    steps = []
+    for model_id in models:
+        reading = read_light([_contribution(binding, conditions) for binding in by_model[model_id]], cutoffs())
+        changed = _save(model_id, reading, lights.get(model_id), by_model[model_id], conditions, now)
+        steps += [changed] if changed else []
+    return steps
+
+
+def cutoffs() -> Cutoffs:
+    return Cutoffs(settings().yellow_from, settings().red_from)
+
+
+def _conditions(bindings: Collection[RiskBinding]) -> dict[UUID, list[ConditionRow]]:
+    rows: dict[UUID, list[ConditionRow]] = defaultdict(list)
+    for row in ConditionRow.objects.filter(binding__in=bindings).order_by("segment"):
+        rows[row.binding_id].append(row)
+    return rows
+
+
+def _contribution(binding: RiskBinding, conditions: dict[UUID, list[ConditionRow]]) -> Contribution:
+    rows = conditions.get(binding.id, [])
+    return Contribution(
+        binding=str(binding.id),
+        criticality=binding.criticality,
+        states=tuple(State(row.state) for row in rows),
+        data=tuple(DataState(row.data) for row in rows),
+    )
+
+
+def _save(
+    model_id: UUID, reading: Reading, stored: ModelLight | None, bindings: list[RiskBinding], conditions: dict[UUID, list[ConditionRow]], now: datetime
+) -> LightStep | None:
+    before = Light(stored.light) if stored else Light.GREY
+    changed = stored is None or before is not reading.light
+    if stored and not changed and (stored.score, stored.known, stored.total) == (reading.score, reading.known, reading.total):
+        return None
+    if changed or (stored and stored.score != reading.score):
+        LightChange.objects.create(
+            model_id=model_id, at=now, light=reading.light, score=reading.score, causes=_causes(reading, bindings, conditions)
+        )
+    ModelLight.objects.update_or_create(
+        model_id=model_id,
+        defaults={
+            "light": reading.light,
+            "score": reading.score,
+            "known": reading.known,
+            "total": reading.total,
+            "since": now if changed or stored is None else stored.since,
+        },
+    )
+    return LightStep(model_id, before, reading.light, reading.score) if changed else None
+
+
+def _causes(reading: Reading, bindings: list[RiskBinding], conditions: dict[UUID, list[ConditionRow]]) -> list[dict[str, Any]]:  # Any: JSON
+    """What fired, in the words it fired with: the light of a past day explains itself."""
+    causes = []
+    for binding in bindings:
+        if str(binding.id) in reading.causes:
+            row = max(conditions[binding.id], key=lambda row: row.state in (State.FIRING, State.RECOVERING))
+            causes.append(
+                {
+                    "risk": str(binding.id),
+                    "type": binding.type,
+                    "criticality": binding.criticality,
+                    "value": row.value,
+                    "limit": row.limit,
+                    "explanation": row.explanation,
+                }
+            )
+    return causes

@@ -1,0 +1,137 @@
+"""The platform's day as one list of steps. Each step is a small transaction of its own, safe to repeat and to run in several workers."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import structlog
+from django.db import transaction
+
+from watchkeeper import channels
+from watchkeeper.alerts import flow
+from watchkeeper.alerts import services as alerts
+from watchkeeper.channels import OutgoingPolicy, Receipt
+from watchkeeper.core.clock import Clock
+from watchkeeper.core.faults import crash_point
+from watchkeeper.core.settings import settings
+from watchkeeper.core.text import N_, Text
+from watchkeeper.history import services as history
+from watchkeeper.ingest.applying import apply_batches, telemetry_log
+from watchkeeper.ingest.profiling import refresh_profiles
+from watchkeeper.monitoring import evaluation
+from watchkeeper.monitoring import services as monitoring
+from watchkeeper.registry import queries as registry
+from watchkeeper.registry.services import save_link_check
+from watchkeeper.telemetry import engines
+from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.worker import upkeep
+
+log = structlog.get_logger()
+SEALER_SECONDS = 30.0
+CHECK_LINKS_EVERY = timedelta(hours=1)
+ROUNDS = 50
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()[:30]}-{os.getpid()}-{uuid4().hex[:6]}"
+
+
+@dataclass
+class Workshop:
+    """What the steps work with. `name` tells workers apart in leases."""
+
+    clock: Clock
+    telemetry: TelemetryLog = field(default_factory=telemetry_log)
+    engine: Engine = field(default_factory=lambda: engines.get("duckdb").connect(memory_mb=settings().profile_memory_mb))
+    name: str = field(default_factory=_worker_name)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+def apply(shop: Workshop) -> int:
+    """1 Batches into the log and the control store, then the profiles of what became dirty."""
+    applied = apply_batches(shop.telemetry, holder=shop.name, now=shop.now())
+    windows = refresh_profiles(shop.engine, shop.telemetry, holder=shop.name, now=shop.now())
+    if applied.streams:
+        monitoring.evaluate_soon({model: frozenset(streams) for model, streams in applied.streams.items()}, now=shop.now())
+    return applied.batches + windows
+
+
+def evaluate(shop: Workshop) -> int:
+    """2 and 3 Due bindings: evidence, finding, then condition, incident, light and notifications in one transaction."""
+    done = 0
+    for _ in range(ROUNDS):
+        now = shop.now()
+        claim = evaluation.claim_due(now=now)
+        bindings = evaluation.claimed(claim)
+        if not bindings:
+            break
+        crash_point("evaluate: claimed, not evaluated")
+        done += flow.settle(claim, evaluation.evaluate(bindings, now=now), now=now)
+    return done
+
+
+def remind(shop: Workshop) -> int:
+    """4 Reminders, escalations, reopenings."""
+    return flow.tell_due(now=shop.now())
+
+
+def deliver(shop: Workshop) -> int:
+    """5 Seal what is due into messages, then send them: claimed, sent, acknowledged one by one."""
+    alerts.seal_messages(now=shop.now())
+    crash_point("seal: after commit")
+    sent = 0
+    for _ in range(ROUNDS):
+        messages = alerts.claim_messages(now=shop.now())
+        if not messages:
+            break
+        crash_point("deliver: claimed, not sent")
+        for message in messages:
+            receipt = _send(message)
+            crash_point("deliver: sent, not acknowledged")
+            alerts.acknowledge_delivery(message, receipt, now=shop.now())
+            crash_point("deliver: acknowledged, after commit")
+            sent += 1
+    return sent
+
+
+def _send(message: alerts.Message) -> Receipt:
+    try:
+        return alerts.send(message)
+    except Exception as problem:  # a channel may be a third party's: whatever it raises is a failed try, not the end of the outbox
+        log.exception("channel failed", channel=message.channel.kind, message=message.key)
+        return Receipt.retry(Text(N_("the channel failed: {error}"), {"error": type(problem).__name__}))
+
+
+def seal(shop: Workshop) -> int:
+    """Chain the newest Changes; one worker at a time."""
+    fence = history.take_lease("sealer", holder=shop.name, now=shop.now(), seconds=SEALER_SECONDS)
+    return history.seal_changes(now=shop.now()) if fence else 0
+
+
+def check_links(shop: Workshop) -> int:
+    """Links of passports, each about once an hour."""
+    due = registry.links_to_check(before=shop.now() - CHECK_LINKS_EVERY, limit=5)
+    policy = OutgoingPolicy.parse(settings().outgoing_allow)
+    for model_id, name, url in due:
+        result = channels.check_link(url, policy)
+        if result.is_blocked:  # not allowed to look is not the same as dead
+            continue
+        with transaction.atomic():
+            save_link_check(model_id, link=name, url=url, failure="" if result.ok else result.detail.render(), now=shop.now())
+    return len(due)
+
+
+def keep_house(shop: Workshop) -> int:
+    """7 Compact, expire, verify."""
+    return upkeep.run_due(shop.telemetry, holder=shop.name, now=shop.now())
+
+
+STEPS: tuple[Callable[[Workshop], int], ...] = (apply, evaluate, remind, deliver, seal, check_links, keep_house)

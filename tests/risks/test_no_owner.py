@@ -1,0 +1,32 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from watchkeeper.core.errors import InvalidInput
+from watchkeeper.core.evidence import Passport
+from watchkeeper.core.finding import Finding, Outcome
+from watchkeeper.risks import get, no_owner
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def judge(*, business: int, technical: int, **params: bool) -> Finding:
+    evidence = Passport(now=NOW, registered_at=NOW, kind="model", problem_type="", business_owners=business, technical_owners=technical)
+    return no_owner.evaluate(evidence, no_owner.Params.model_validate(params))
+
+
+def test_it_names_each_missing_owner() -> None:
+    assert judge(business=0, technical=0).parts == ("business", "technical")
+
+
+def test_an_owner_who_is_not_required_may_be_missing() -> None:
+    assert judge(business=0, technical=1, require_business=False).outcome == Outcome.QUIET
+
+
+def test_a_missing_owner_who_is_not_required_is_not_named() -> None:
+    assert judge(business=0, technical=0, require_business=False).parts == ("technical",)
+
+
+def test_requiring_nobody_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="criticality to 0"):
+        get("no_owner").parse_params({"require_business": False, "require_technical": False})

@@ -1,0 +1,46 @@
+from datetime import UTC, datetime, timedelta
+
+from watchkeeper.core.evidence import Schemas
+from watchkeeper.core.finding import DataState, Finding, Outcome
+from watchkeeper.risks.schema_changed import Params, evaluate
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TRAINED = {"age": "double", "region": "string"}
+
+
+def judge(seen: dict[str, str] | None, *, trained: dict[str, str] | None = TRAINED, seen_at: datetime = NOW, **params: object) -> Finding:
+    return evaluate(Schemas(now=NOW, trained=trained, seen=seen, seen_at=seen_at), Params.model_validate(params))
+
+
+def test_a_missing_a_new_and_a_retyped_column_are_all_named() -> None:
+    finding = judge({"age": "string", "channel": "string"})
+
+    assert finding.parts == ("age", "channel", "region")
+    assert "missing region; new channel; other type age (double → string)" in finding.explanation.render()
+
+
+def test_what_did_not_change_shows_as_a_dash() -> None:
+    assert "missing age; new –; other type –" in judge({"region": "string"}).explanation.render()
+
+
+def test_a_new_column_may_be_allowed() -> None:
+    assert judge({**TRAINED, "channel": "string"}, allow_new=True).outcome == Outcome.QUIET
+
+
+def test_an_ignored_column_may_change_as_it_likes() -> None:
+    assert judge({"age": "double", "region": "double"}, ignore=["region"]).outcome == Outcome.QUIET
+
+
+def test_the_order_of_columns_does_not_matter() -> None:
+    assert judge(dict(reversed(TRAINED.items()))).outcome == Outcome.QUIET
+
+
+def test_it_is_unknown_without_training_rows_or_features() -> None:
+    for finding in (judge(TRAINED, trained=None), judge(TRAINED, trained={}), judge(None), judge({})):
+        assert finding.outcome == Outcome.UNKNOWN
+
+
+def test_columns_seen_long_ago_are_stale() -> None:
+    finding = judge(TRAINED, seen_at=NOW - timedelta(days=7, seconds=1))
+
+    assert (finding.outcome, finding.data) == (Outcome.UNKNOWN, DataState.STALE)
