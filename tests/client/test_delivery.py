@@ -142,6 +142,7 @@ def test_a_killed_process_leaves_its_rows_to_the_next_one(receiver: Any, spool: 
     receiver.status = 202
     with watchkeeper.connect(receiver.url, TOKEN, spool=spool) as model:
         model.flush()
+        assert spooled() == []
 
     assert [row["type"] for row in receiver.rows("events")] == ["before"]
     assert len({one.batch_id for one in receiver.received}) == 1

@@ -1,15 +1,12 @@
 """The log holds every batch exactly once, whatever happens around it."""
 
-import subprocess
-import sys
+import multiprocessing
 import threading
-import time
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from pyarrow import feather
 
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
@@ -96,41 +93,27 @@ def test_many_writers_of_one_lane_apply_each_sequence_once(tmp_path):
     assert len(ids) == len(set(ids)) == 80
 
 
-WRITER = """
-import sys
-import pyarrow.feather
-from watchkeeper.telemetry.log import TelemetryLog
-from watchkeeper.wire import Stream
-log, model, tables = TelemetryLog(sys.argv[1]), sys.argv[2], [pyarrow.feather.read_table(f"{sys.argv[1]}/{batch}.feather") for batch in range(60)]
-print("ready", flush=True)
-sys.stdin.readline()
-for batch, table in enumerate(tables):
-    log.append(model, Stream.PREDICTIONS, table, lane="worker", sequence=batch)
-print("done", flush=True)
-"""
+def write_all(folder, batches):
+    log = TelemetryLog(folder)
+    for batch in range(batches):
+        append(log, batch)
 
 
 def test_kills_in_the_middle_of_appends_lose_and_double_nothing(tmp_path):
-    for batch in range(60):
-        feather.write_feather(rows_of(batch), f"{tmp_path}/{batch}.feather")
+    context = multiprocessing.get_context("forkserver")  # forks from a process that has imported everything and opened nothing
+    context.set_forkserver_preload([__name__])
 
-    command = [sys.executable, "-c", WRITER, str(tmp_path), str(MODEL)]
-    writers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(9)]
-
-    outputs = []
-    for number, writer in enumerate(writers):
-        assert writer.stdout.readline() == b"ready\n"
-        writer.stdin.write(b"go\n")
-        writer.stdin.flush()
+    for number in range(9):
+        writer = context.Process(target=write_all, args=(tmp_path, 30))
+        writer.start()
         if number < 8:
-            time.sleep(0.02 + 0.013 * number)
+            writer.join(0.05 + 0.02 * number)
             writer.kill()
-        outputs.append(writer.communicate()[0])
+        writer.join()
 
     ids = logged(TelemetryLog(tmp_path))["id"].to_pylist()
-    assert outputs[0] == b""
-    assert outputs[-1] == b"done\n"
-    assert len(ids) == len(set(ids)) == 600
+    assert writer.exitcode == 0
+    assert len(ids) == len(set(ids)) == 300
 
 
 def test_compaction_keeps_rows_and_sequences_exactly(log):

@@ -73,10 +73,9 @@ def test_profiles_of_random_rows_with_duplicates_equal_a_plain_count(tmp_path, e
     batches = []
     for _ in range(3):
         moments = datetime.fromisoformat(start).replace(tzinfo=UTC) + random.integers(0, 36 * 3600 * 10**6, 400) * timedelta(microseconds=1)
-        batches.append([
-            {"id": str(identity), "timestamp": moment.isoformat(), "score": float(score), "version": version}
-            for moment, identity, score, version in zip(moments, random.integers(0, 600, 400), random.normal(0.5, 0.4, 400).round(3), random.choice(["a", "b", None], 400), strict=True)
-        ])  # fmt: skip
+        ids, scores, versions = random.integers(0, 600, 400), random.normal(0.5, 0.4, 400).round(3), random.choice(["a", "b", None], 400)
+        rows = zip(ids, moments, scores, versions, strict=True)
+        batches.append([{"id": str(id_), "timestamp": at.isoformat(), "score": float(score), "version": version} for id_, at, score, version in rows])
     windows = set()
     for number, batch in enumerate(batches):
         windows |= touched_windows(write(log, batch, number), place)

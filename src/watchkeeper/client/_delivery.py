@@ -103,6 +103,7 @@ class Delivery:
         with self._progress:
             if not self._progress.wait_for(lambda: self._writer.calls_written >= calls, timeout):
                 return False
+            self._progress.wait_for(lambda: self._sender.has_adopted or is_hopeless(), deadline - time.monotonic())
             newest = self._spool.newest()
             self._progress.wait_for(lambda: self._is_through(newest) or is_hopeless(), deadline - time.monotonic())
             return self._is_through(newest)

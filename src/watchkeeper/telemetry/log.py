@@ -125,7 +125,7 @@ class TelemetryLog:
     def erase_before(self, model: UUID | str, stream: Stream, day: date) -> int:
         """Take all days before `day` out of the log (`vacuum` deletes their files); how many rows."""
         handle = self._open(model, stream)
-        return int(handle.delete(f"{PARTITION} < '{day}'")["num_deleted_rows"]) if handle else 0
+        return int(handle.delete(f"{PARTITION} < '{day}'")["num_deleted_rows"] or 0) if handle else 0
 
     def rows(self, model: UUID | str, stream: Stream, start: date, end: date, limit: int = 1000) -> pa.Table:
         """The first rows of the days `start` to `end` in the order they were received, for exports and tests."""

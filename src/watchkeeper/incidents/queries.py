@@ -1,0 +1,59 @@
+"""Reads of incidents. An incident is visible where its model is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Count, QuerySet
+
+from watchkeeper.accounts.models import Person
+from watchkeeper.core.errors import NotFound
+from watchkeeper.incidents.models import Incident
+from watchkeeper.registry.models import RegisteredModel
+
+
+def incidents_for(person: Person, *, state: str = "", model: UUID | None = None, assignee: UUID | None = None, text: str = "") -> QuerySet[Incident]:
+    """Newest first. `state` "open" means not resolved, as people mean it."""
+    found = Incident.objects.filter(model__in=RegisteredModel.objects.visible_to(person)).select_related("model__unit", "binding", "assignee")
+    if state == "open":
+        found = found.exclude(state=Incident.State.RESOLVED)
+    elif state:
+        found = found.filter(state=state)
+    if model:
+        found = found.filter(model=model)
+    if assignee:
+        found = found.filter(assignee=assignee)
+    if text:
+        found = found.filter(model__name__icontains=text)
+    return found.order_by("-opened_at", "-number")
+
+
+def incident_for(person: Person, number: int) -> Incident:
+    """The incident, if the person may see its model; otherwise it does not exist for them."""
+    found = incidents_for(person).select_related("binding__policy_version__policy", "acknowledged_by", "resolved_by", "previous").filter(number=number).first()
+    if found is None:
+        raise NotFound("No such incident.", remedy="GET /api/v1/incidents lists the incidents you may see.")
+    return found
+
+
+def open_incidents(models: Collection[UUID]) -> dict[UUID, list[Incident]]:
+    """What is open on many models, most critical first."""
+    found: dict[UUID, list[Incident]] = {}
+    ordered = Incident.objects.filter(model__in=models, kind=Incident.Kind.RISK).exclude(state=Incident.State.RESOLVED)
+    for incident in ordered.select_related("binding").order_by("-criticality", "opened_at"):
+        found.setdefault(incident.model_id, []).append(incident)
+    return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How often this risk had an incident before, in all segments."""
+
+    times: int
+
+
+def seen_before(incident: Incident) -> Seen:
+    earlier = Incident.objects.filter(binding=incident.binding_id, kind=incident.kind, opened_at__lt=incident.opened_at)
+    return Seen(earlier.aggregate(times=Count("number"))["times"])

@@ -1,0 +1,33 @@
+"""The cast and the tools every test shares: an owner, a validator, an administrator, an outsider who must see nothing; a clock held still."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+os.environ["WATCHKEEPER_DATA"] = tempfile.mkdtemp(prefix="watchkeeper-tests-")  # before Django reads its settings
+os.environ.setdefault("WATCHKEEPER_OUTGOING_ALLOW", "127.0.0.1")
+
+import pytest
+
+from watchkeeper.core.clock import ManualClock
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> Iterator[Path]:
+    """A data folder of its own for tests that start processes."""
+    yield tmp_path / "data"
+
+
+def later(**span: float) -> timedelta:
+    return timedelta(**span)
