@@ -16,7 +16,7 @@ import watchkeeper
 FEATURES = 20
 
 
-def measure(name: str, call: Callable[[], None], *, times: int, pause: float = 0.0) -> None:
+def measure(name: str, call: Callable[[], object], *, times: int, pause: float = 0.0) -> None:
     """`pause` imitates a service between two requests; without it the caller fights the background threads for the interpreter."""
     durations = []
     for _ in range(times):

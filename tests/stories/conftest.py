@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.platform import Platform
+
 from watchkeeper.core.clock import ManualClock
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.platform import Platform
+
 from watchkeeper.alerts.models import Notification
 
 

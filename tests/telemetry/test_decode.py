@@ -127,6 +127,17 @@ def test_a_whole_arrow_column_of_another_type_refuses_the_rows_that_hold_somethi
     assert decoded.table.select(["id", "row"]).to_pylist() == [{"id": "b", "row": 1}]
 
 
+def test_a_refused_row_of_any_arrow_type_is_quoted():
+    columns = {
+        "s.a": pa.array(["x"], pa.string_view()), "s.b": pa.array(["x"]).dictionary_encode(), "f.t": pa.array([1], pa.timestamp("ns")),
+        "f.v": pa.array([[1.0]]), "prediction": pa.array([10**18], pa.timestamp("s")),
+    }  # fmt: skip
+
+    [refused] = predictions(arrow(id=["a"], timestamp=times(1), **columns)).refused
+
+    assert (refused.field, refused.payload["s.a"], refused.payload["f.t"]) == ("prediction", "x", "1970-01-01 00:00:00.000000001")
+
+
 def test_one_odd_first_value_does_not_decide_the_type():
     decoded = predictions([row("a", features={"x": "n/a"}), row("b", features={"x": 1}), row("c", features={"x": 2})])
 

@@ -77,6 +77,15 @@ def test_offsets_that_point_outside_are_refused():
         read_arrow(Stream.PREDICTIONS, broken)
 
 
+def test_a_time_zone_that_is_not_utf8_is_refused():
+    body = arrow(id=["a"], timestamp=times(1))
+    broken = body.replace(b"UTC", b"UT\xff")
+    assert broken != body
+
+    with pytest.raises(UnreadableArrow):
+        open_arrow(broken)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from watchkeeper.accounts.models import ApiKey, Person, Role, Team, Unit
+from watchkeeper.accounts.models import ApiKey, Person, Role, RoleGrant, Team, Unit
 from watchkeeper.accounts.rights import Ability, units_where
 from watchkeeper.accounts.tokens import Token, same_digest
-from watchkeeper.core.errors import NotFound
+from watchkeeper.core.errors import InvalidInput, NotFound
 
 TOUCH_EVERY = timedelta(minutes=1)
 
@@ -93,3 +94,111 @@ def person_of_key(token: Token | None, *, now: datetime) -> Person | None:
     if key.last_used_at is None or now - key.last_used_at > TOUCH_EVERY:
         ApiKey.objects.filter(id=key.id).update(last_used_at=now)
     return key.person
+
+
+def nearest_unit(reference: str) -> tuple[Unit, list[str]]:
+    """The deepest existing unit on a path of names, and the whole path from below the root."""
+    names = names_of(reference)
+    for depth in range(len(names), -1, -1):
+        unit = unit_at(names[:depth])
+        if unit:
+            return unit, names
+    return root_unit(), names
+
+
+def people(text: str = "") -> QuerySet[Person]:
+    """Active people by name or e-mail."""
+    found = Person.objects.filter(is_active=True).order_by("name", "email")
+    return found.filter(Q(name__icontains=text) | Q(email__icontains=text)) if text else found
+
+
+def teams() -> QuerySet[Team]:
+    return Team.objects.prefetch_related("members").order_by("name")
+
+
+def grants_for(person: Person) -> QuerySet[RoleGrant]:
+    """Roles on the units the person administers."""
+    return (
+        RoleGrant.objects.filter(unit__in=units_where(person, Ability.ADMINISTER))
+        .select_related("person", "unit")
+        .order_by("unit__path", "person__name")
+    )
+
+
+def role_by(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise InvalidInput(f"{name!r} is not a role.", remedy=f"One of: {', '.join(Role.values)}.", fields={"role": name}) from None
+
+
+def api_key(id: str) -> ApiKey | None:
+    return ApiKey.objects.select_related("person").filter(id=id).first()
+
+
+def unit_for(person: Person, id: UUID | str) -> Unit:
+    """The unit, if the person may see it; otherwise it does not exist for them."""
+    found = visible_units(person).filter(id=UUID(str(id))).first()
+    if found is None:
+        raise NotFound("No such unit.", remedy="The page of units lists those you may see.")
+    return found
+
+
+def unit_titles(units: Iterable[Unit]) -> dict[UUID, str]:
+    """Names from below the root down, joined by slashes; the root's own name. One query for any number of units."""
+    units = list(units)
+    ids = {UUID(hex=part) for unit in units for part in unit.path.split("/") if part}
+    names = dict(Unit.objects.filter(id__in=ids).values_list("id", "name"))
+    parts = {unit.id: [names[UUID(hex=part)] for part in unit.path.split("/") if part] for unit in units}
+    return {id: "/".join(path[1:]) or path[0] for id, path in parts.items()}
+
+
+def role_choices() -> list[tuple[str, str]]:
+    return list(Role.choices)
+
+
+def theme_choices() -> list[tuple[str, str]]:
+    return list(Person.Theme.choices)
+
+
+def grants_on(unit: Unit) -> QuerySet[RoleGrant]:
+    """Roles held exactly on this unit, of people who are still here."""
+    return RoleGrant.objects.filter(unit=unit, person__is_active=True).select_related("person").order_by("role", "person__name")
+
+
+def grants_of(people: Iterable[Person]) -> QuerySet[RoleGrant]:
+    return RoleGrant.objects.filter(person__in=list(people)).select_related("unit", "person").order_by("unit__path", "role")
+
+
+def grant_by(id: UUID | str) -> RoleGrant:
+    found = RoleGrant.objects.select_related("unit", "person").filter(id=UUID(str(id))).first()
+    if found is None:
+        raise NotFound("No such role.", remedy="It was revoked already.")
+    return found
+
+
+def risk_team(unit: Unit) -> list[Person]:
+    """Whom to ask about risks in a unit: its risk officers, else those of the units above, else the administrators."""
+    above: Unit | None = unit
+    while above:
+        found = people_with(Role.RISK_OFFICER, on=above)
+        if found:
+            return found
+        above = above.parent
+    return people_with(Role.ADMINISTRATOR, on=root_unit())
+
+
+def api_keys_of(person: Person) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(person=person, revoked_at=None).order_by("created_at")
+
+
+def api_key_of(person: Person, id: str) -> ApiKey:
+    found = api_keys_of(person).filter(id=id).first()
+    if found is None:
+        raise NotFound("No such key.", remedy="It was revoked already.")
+    return found
+
+
+def all_units() -> list[Unit]:
+    """The whole tree, parents first."""
+    return list(Unit.objects.order_by("depth", "name"))

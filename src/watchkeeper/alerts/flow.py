@@ -52,7 +52,13 @@ def tell_due(*, now: datetime) -> int:
 
 @transaction.atomic
 def connect_model(
-    name: str, *, unit: Unit, actor: Actor, now: datetime, fields: Mapping[str, Any], owners: Owners  # Any: values of fields
+    name: str,
+    *,
+    unit: Unit,
+    actor: Actor,
+    now: datetime,
+    fields: Mapping[str, Any],
+    owners: Owners,  # Any: values of fields
 ) -> Registration:
     """Register a model with its base risks: it has a light from the first second."""
     made = registry.register_model(name, unit=unit, actor=actor, now=now, fields=fields, owners=owners)
@@ -85,6 +91,13 @@ def edit_model(model: RegisteredModel, *, fields: Mapping[str, Any], actor: Acto
         services.resume_bindings(model, now=now)
     services.passport_changed(model, now=now)
     return model
+
+
+@transaction.atomic
+def set_owners(model: RegisteredModel, *, owners: Owners, actor: Actor, now: datetime, reason: str = "") -> None:
+    """Replace the owners; the risk that somebody is missing is looked at again at once."""
+    registry.set_owners(model, owners=owners, actor=actor, now=now, reason=reason)
+    services.passport_changed(model, now=now)
 
 
 @transaction.atomic

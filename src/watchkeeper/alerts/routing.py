@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.accounts.queries import people_with, root_unit
@@ -94,7 +95,7 @@ def _of_people(people: list[tuple[Person, Why]]) -> list[Recipient]:
 def _shared_channels(incident: Incident) -> list[Recipient]:
     """Channels of the model, and of its unit and those above, add up."""
     model = incident.model
-    ids = [part for part in model.unit.path.split("/") if part]
+    ids = [UUID(hex=part) for part in model.unit.path.split("/") if part]
     return [
         *(Recipient(Why.MODEL_CHANNEL, channel=channel) for channel in model.channels.filter(removed_at=None)),
         *(Recipient(Why.UNIT_CHANNEL, channel=channel) for channel in Channel.objects.filter(unit__in=ids, removed_at=None)),

@@ -76,9 +76,7 @@ def _intent(news: News, recipient: Recipient, snapshot: dict[str, Any], now: dat
 
 
 def _say_who(news: News, told: Sequence[Recipient], now: datetime) -> None:
-    names = dict.fromkeys(
-        f"{recipient.person}" if recipient.channel is None else f"{recipient.channel.name}" for recipient in told
-    )
+    names = dict.fromkeys(f"{recipient.person}" if recipient.channel is None else f"{recipient.channel.name}" for recipient in told)
     tell_timeline(news.incident, Text(N_("{happening:word}: told {names:list}"), {"happening": str(news.happening), "names": list(names)}), at=now)
 
 
@@ -125,7 +123,11 @@ def _seal_group(group: list[Notification], now: datetime) -> int:
 
 def _rate_limited_until(channel: Channel, person: Person | None, model: UUID, now: datetime) -> datetime | None:
     interval = timedelta(seconds=settings().group_interval_seconds)
-    last = Message.objects.filter(channel=channel, model=model, to=person.email if person else "", sealed_at__gt=now - interval).order_by("-sealed_at").first()
+    last = (
+        Message.objects.filter(channel=channel, model=model, to=person.email if person else "", sealed_at__gt=now - interval)
+        .order_by("-sealed_at")
+        .first()
+    )
     return last.sealed_at + interval if last else None
 
 
@@ -189,7 +191,9 @@ def claim_messages(*, now: datetime, limit: int = 20) -> list[Message]:
     """Claim messages that are due, in order per channel: a "resolved" never overtakes an undelivered "opened"."""
     claim = uuid4().hex
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    due = Message.objects.filter(free, ~Exists(_waiting_before()), state=Message.State.WAITING, next_attempt_at__lte=now).order_by("next_attempt_at", "id")
+    due = Message.objects.filter(free, ~Exists(_waiting_before()), state=Message.State.WAITING, next_attempt_at__lte=now).order_by(
+        "next_attempt_at", "id"
+    )
     ids = list(due.values_list("id", flat=True)[:limit])
     Message.objects.filter(free, id__in=ids, state=Message.State.WAITING).update(claim=claim, claimed_until=now + LEASE)
     return list(Message.objects.filter(claim=claim, id__in=ids).select_related("channel").order_by("id"))
@@ -245,23 +249,21 @@ def _wait(attempts: int, receipt: Receipt) -> timedelta:
 
 
 def _tell_administrators(message: Message, now: datetime) -> None:
-    """A dead letter goes another way: into the inboxes of the administrators, and of the person it was for."""
-    entries = []
-    for notification in message.notifications.all():
-        people = {person.id: person for person in administrators()}
-        for person in people.values():
-            entries.append(
-                Notification(
-                    incident_id=notification.incident_id,
-                    recipient=f"inbox:{person.id}:dead:{message.id}",
-                    person=person,
-                    kind=notification.kind,
-                    occurrence=notification.occurrence,
-                    why=Why.ADMINISTRATOR,
-                    snapshot=notification.snapshot | {"undeliverable": message.channel.name},
-                    created_at=now,
-                )
-            )
+    """A dead letter goes another way: into the inboxes of the administrators."""
+    entries = [
+        Notification(
+            incident_id=notification.incident_id,
+            recipient=f"inbox:{person.id}:dead:{message.id}",
+            person=person,
+            kind=notification.kind,
+            occurrence=notification.occurrence,
+            why=Why.ADMINISTRATOR,
+            snapshot=notification.snapshot | {"undeliverable": message.channel.name},
+            created_at=now,
+        )
+        for notification in message.notifications.all()
+        for person in administrators()
+    ]
     Notification.objects.bulk_create(entries, ignore_conflicts=True)
 
 
@@ -301,7 +303,7 @@ def create_channel(*, kind: str, name: str, config: Mapping[str, Any], of: Chann
         action="created",
         on="channel",
         id=channel.id,
-        model=of.model and of.model.id,
+        model=of.model.id if of.model else None,
         now=now,
         after={"kind": kind, "name": channel.name, "config": parsed.masked(), "person": channel.person_id, "unit": channel.unit_id},
     )
@@ -378,7 +380,7 @@ def create_silence(
         action="silenced",
         on="silence",
         id=silence.id,
-        model=model and model.id,
+        model=model.id if model else None,
         now=now,
         after={"model": model and model.id, "unit": unit and unit.id, "risk_type": risk_type, "until": ends_at},
         reason=reason,
@@ -390,3 +392,8 @@ def create_silence(
 def end_silence(silence: Silence, *, by: Person, now: datetime) -> None:
     Silence.objects.filter(id=silence.id).update(ends_at=now)
     record(actor=Actor.person(by.id), action="ended", on="silence", id=silence.id, model=silence.model_id, now=now)
+
+
+def revealed_config(channel: Channel) -> dict[str, Any]:  # Any: JSON
+    """The configuration in clear: shown once, to whoever created it."""
+    return channels.get(channel.kind).parse_config(decrypt(channel.config)).revealed()

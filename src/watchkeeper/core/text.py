@@ -76,7 +76,7 @@ class _Formatter(string.Formatter):
                 return ", ".join(value)
             case "word":
                 return self.translate(str(value))
-        return super().format_field(value, format_spec)
+        return str(super().format_field(value, format_spec))
 
 
 def number(value: float, *, language: str = "en") -> str:

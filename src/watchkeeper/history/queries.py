@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -22,3 +23,22 @@ def changes(*, model: UUID | None = None, object_type: str = "", object_id: str 
     if since:
         found = found.filter(at__gte=since)
     return found
+
+
+def changes_among(
+    models: Iterable[UUID] | None, *, model: UUID | None = None, on: str = "", id: str = "", actor: str = "", since: datetime | None = None
+) -> QuerySet[Change]:
+    """Changes of these models only (None: of everything), newest first; the other filters combine."""
+    found = changes(model=model, object_type=on, object_id=id, since=since)
+    if models is not None:
+        found = found.filter(model_id__in=models)
+    return found.filter(actor_id=actor) if actor else found
+
+
+def object_types() -> list[str]:
+    return sorted(set(Change.objects.values_list("object_type", flat=True).distinct()))
+
+
+def unsealed() -> int:
+    """How long the tail is that the chain does not cover yet."""
+    return Change.objects.filter(seal__isnull=True).count()

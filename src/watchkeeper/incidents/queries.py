@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from watchkeeper.accounts.models import Person
 from watchkeeper.core.errors import NotFound
@@ -32,7 +34,12 @@ def incidents_for(person: Person, *, state: str = "", model: UUID | None = None,
 
 def incident_for(person: Person, number: int) -> Incident:
     """The incident, if the person may see its model; otherwise it does not exist for them."""
-    found = incidents_for(person).select_related("binding__policy_version__policy", "acknowledged_by", "resolved_by", "previous").filter(number=number).first()
+    found = (
+        incidents_for(person)
+        .select_related("binding__policy_version__policy", "acknowledged_by", "resolved_by", "previous")
+        .filter(number=number)
+        .first()
+    )
     if found is None:
         raise NotFound("No such incident.", remedy="GET /api/v1/incidents lists the incidents you may see.")
     return found
@@ -57,3 +64,30 @@ class Seen:
 def seen_before(incident: Incident) -> Seen:
     earlier = Incident.objects.filter(binding=incident.binding_id, kind=incident.kind, opened_at__lt=incident.opened_at)
     return Seen(earlier.aggregate(times=Count("number"))["times"])
+
+
+def models_hit(person: Person, *, since: datetime) -> dict[str, int]:
+    """How many of the visible models each type of risk hit since a moment."""
+    found = Incident.objects.filter(model__in=RegisteredModel.objects.visible_to(person), kind=Incident.Kind.RISK, opened_at__gte=since)
+    return dict(found.values_list("binding__type").annotate(models=Count("model", distinct=True)))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is open over many models. `cost_per_day` sums what is known; None when nothing is."""
+
+    open: int
+    not_acknowledged: int
+    without_cost: int
+    cost_per_day: Decimal | None
+
+
+def standing(models: QuerySet[RegisteredModel]) -> Standing:
+    found = Incident.objects.filter(model__in=models.order_by().values("id"), kind=Incident.Kind.RISK).exclude(state=Incident.State.RESOLVED)
+    sums = found.aggregate(
+        open=Count("number"),
+        not_acknowledged=Count("number", filter=Q(state=Incident.State.OPEN)),
+        without_cost=Count("number", filter=Q(cost_per_day=None)),
+        cost_per_day=Sum("cost_per_day"),
+    )
+    return Standing(**sums)

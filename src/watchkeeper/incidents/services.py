@@ -97,7 +97,11 @@ def _follow_one(transition: Transition, incident: Incident | None, now: datetime
 
 def _open(transition: Transition, now: datetime) -> News:
     """Open a new incident, or reopen the last one: within 30 minutes, or after a change of its rule."""
-    last = Incident.objects.filter(binding=transition.binding, segment=transition.segment, kind=Incident.Kind.RISK).order_by("-opened_at", "-number").first()
+    last = (
+        Incident.objects.filter(binding=transition.binding, segment=transition.segment, kind=Incident.Kind.RISK)
+        .order_by("-opened_at", "-number")
+        .first()
+    )
     if last and (last.how == Incident.How.RULE_CHANGED or (last.resolved_at and now - last.resolved_at <= REOPEN_WITHIN)):
         return reopen(last, explanation=transition.explanation, transition=transition, now=now)
     incident = _create(transition, kind=Incident.Kind.RISK, previous=last, now=now)
@@ -150,7 +154,9 @@ def reopen(incident: Incident, *, explanation: Text, transition: Transition | No
         incident.value, incident.limit, incident.explanation = transition.condition.value, transition.condition.limit, explanation.as_json()
     incident.save()
     _say(incident, "reopened", explanation, at=now)
-    record(actor=PLATFORM, action="reopened", on="incident", id=incident.number, model=incident.model_id, now=now, after={"reopened": incident.reopened})
+    record(
+        actor=PLATFORM, action="reopened", on="incident", id=incident.number, model=incident.model_id, now=now, after={"reopened": incident.reopened}
+    )
     return News(incident, Happening.REOPENED, incident.reopened)
 
 
@@ -238,7 +244,13 @@ def comment(incident: Incident, *, text: str, by: Person, now: datetime) -> Time
         raise InvalidInput("The comment is empty.", remedy="Write what others should know.", fields={"text": "required"})
     entry = _say(incident, "comment", Text(""), at=now, actor=Actor.person(by.id), comment=text.strip()[:10_000])
     record(
-        actor=Actor.person(by.id), action="commented", on="incident", id=incident.number, model=incident.model_id, now=now, after={"comment": entry.comment}
+        actor=Actor.person(by.id),
+        action="commented",
+        on="incident",
+        id=incident.number,
+        model=incident.model_id,
+        now=now,
+        after={"comment": entry.comment},
     )
     return entry
 
@@ -249,7 +261,9 @@ def tick_step(step: PlanStep, *, is_done: bool, by: Person, now: datetime, skipp
     step.done_at, step.done_by = (now, by) if is_done or skipped_reason else (None, None)
     step.skipped_reason = skipped_reason
     step.save()
-    template = N_("skipped step {position}: {reason}") if skipped_reason else N_("ticked step {position}") if is_done else N_("took back step {position}")
+    template = (
+        N_("skipped step {position}: {reason}") if skipped_reason else N_("ticked step {position}") if is_done else N_("took back step {position}")
+    )
     text = Text(template, {"position": step.position, "reason": skipped_reason})
     _by_person(step.incident, "step", by, now, {"step": step.position, "is_done": is_done, "skipped_reason": skipped_reason}, text=text)
 
@@ -263,7 +277,9 @@ def resolve(incident: Incident, *, cause: str, reason: str, by: Person, now: dat
     still_fires = is_firing(incident)
     if still_fires and not reason.strip():
         raise InvalidInput(
-            "It still fires: resolving it now needs a reason.", remedy="Say why it may be closed; it opens again after 24 hours if it still fires.", fields={"reason": "required"}
+            "It still fires: resolving it now needs a reason.",
+            remedy="Say why it may be closed; it opens again after 24 hours if it still fires.",
+            fields={"reason": "required"},
         )
     _close(incident, how=Incident.How.MANUAL, now=now)
     incident.resolved_by, incident.resolution, incident.cause = by, reason.strip(), cause

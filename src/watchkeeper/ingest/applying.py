@@ -182,7 +182,9 @@ def _reference_table(rows: list[dict[str, Any]]) -> pa.Table:  # Any: JSON
     for name in names:
         values = [row.get(name) for row in rows]
         is_number = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
-        columns[name] = pa.array([None if v is None else float(v) if is_number else str(v) for v in values], pa.float64() if is_number else pa.string())
+        columns[name] = pa.array(
+            [None if v is None else float(v) if is_number else str(v) for v in values], pa.float64() if is_number else pa.string()
+        )
     return pa.table(columns)
 
 
@@ -205,7 +207,8 @@ def _next_group(telemetry: TelemetryLog, model: RegisteredModel, stream: Stream,
     if not _is_time(model, stream, now):
         return []
     with transaction.atomic():
-        chosen, size = [], 0
+        chosen: list[int] = []
+        size = 0
         for batch_id, batch_size in pending.values_list("id", "size")[:GROUP_BATCHES]:
             if chosen and size + batch_size > GROUP_BYTES:
                 break
@@ -229,7 +232,9 @@ def _is_time(model: RegisteredModel, stream: Stream, now: datetime) -> bool:
     return (pending.aggregate(size=Sum("size"))["size"] or 0) >= GROUP_BYTES
 
 
-def _apply_group(telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, group: Sequence[Batch], still_ours: StillOurs, now: datetime) -> bool:
+def _apply_group(
+    telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, group: Sequence[Batch], still_ours: StillOurs, now: datetime
+) -> bool:
     known = dict(LogColumn.objects.filter(model=model, stream=stream).values_list("name", "type"))
     zone = ZoneInfo(model.timezone)
     decoded = _decode_all(stream, group, known, zone)

@@ -94,7 +94,14 @@ def _check_arrow(stream: Stream, body: bytes, header_key: str) -> Submission:
     if problems:
         raise InvalidInput(" ".join(problems[:20]), remedy=REMEDY_ARROW)
     return Submission(
-        stream, header_key or str(uuid4()), bool(header_key), wire.ARROW_STREAM, body, wire.content_digest(body), head.rows, beats=(stream,) if head.rows else ()
+        stream,
+        header_key or str(uuid4()),
+        bool(header_key),
+        wire.ARROW_STREAM,
+        body,
+        wire.content_digest(body),
+        head.rows,
+        beats=(stream,) if head.rows else (),
     )
 
 
@@ -128,7 +135,9 @@ def _refusals(stream: Stream, rows: list[Any]) -> Iterable[Refusal]:  # Any: JSO
     adapter = ADAPTERS[stream]
     for index, row in enumerate(rows):
         if _depth(row) > wire.MAX_DEPTH:
-            yield Refusal(index, RowError(row=index, field="", message=f"nested deeper than {wire.MAX_DEPTH} levels", remedy="Flatten the row."), None)
+            yield Refusal(
+                index, RowError(row=index, field="", message=f"nested deeper than {wire.MAX_DEPTH} levels", remedy="Flatten the row."), None
+            )
             continue
         try:
             adapter.validate_python(row)

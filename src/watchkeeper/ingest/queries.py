@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber
 
 from watchkeeper.core.evidence import Heartbeat, LoggedEvent, Point, WindowCount
+from watchkeeper.history.services import plain
 from watchkeeper.ingest.models import Batch, Event, LogColumn, MetricPoint, QuarantinedRow, StreamTimer, WindowProfile
+from watchkeeper.registry.models import RegisteredModel
 
 POINTS_PER_SERIES = 5
 
@@ -25,16 +28,15 @@ def heartbeats(models: Collection[UUID]) -> dict[UUID, dict[str, Heartbeat]]:
 
 def newest_rows(models: Collection[UUID]) -> dict[UUID, datetime]:
     """When predictions or labels last arrived."""
-    newest: dict[UUID, datetime] = {}
     found = StreamTimer.objects.filter(model__in=models, stream__in=("predictions", "labels"))
-    for model_id, at in found.values_list("model_id", "last_received_at").order_by("last_received_at"):
-        newest[model_id] = at
-    return newest
+    return dict(found.values_list("model_id", "last_received_at").order_by("last_received_at"))
 
 
 def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
     """The newest points of each series (metric, dataset, version, segment), oldest first."""
-    rank = Window(RowNumber(), partition_by=[F("model"), F("name"), F("dataset"), F("version"), F("segment")], order_by=[F("timestamp").desc(), F("id").desc()])
+    rank = Window(
+        RowNumber(), partition_by=[F("model"), F("name"), F("dataset"), F("version"), F("segment")], order_by=[F("timestamp").desc(), F("id").desc()]
+    )
     found = MetricPoint.objects.filter(model__in=models).annotate(rank=rank).filter(rank__lte=POINTS_PER_SERIES).order_by("timestamp", "id")
     points: dict[UUID, list[Point]] = defaultdict(list)
     for model_id, *fields in found.values_list("model_id", *_POINT):
@@ -96,10 +98,13 @@ def quarantine_counts(models: Collection[UUID], *, since: datetime) -> dict[UUID
     """Rejected rows, accepted rows, and the most frequent reasons, per model."""
     totals = Batch.objects.filter(model__in=models, received_at__gte=since).values("model_id").annotate(all=Sum("rows"), bad=Sum("rejected"))
     reasons: dict[UUID, Counter[str]] = defaultdict(Counter)
-    for model_id, field, message in QuarantinedRow.objects.filter(model__in=models, received_at__gte=since).values_list("model_id", "field", "message")[:5000]:
+    for model_id, field, message in QuarantinedRow.objects.filter(model__in=models, received_at__gte=since).values_list(
+        "model_id", "field", "message"
+    )[:5000]:
         reasons[model_id][f"{field}: {message}" if field else message] += 1
     return {
-        row["model_id"]: (row["bad"], row["all"] - row["bad"], tuple(reason for reason, _ in reasons[row["model_id"]].most_common(3))) for row in totals
+        row["model_id"]: (row["bad"], row["all"] - row["bad"], tuple(reason for reason, _ in reasons[row["model_id"]].most_common(3)))
+        for row in totals
     }
 
 
@@ -122,3 +127,31 @@ def timers(model: UUID) -> list[StreamTimer]:
 
 def profiles(model: UUID, *, since: datetime) -> QuerySet[WindowProfile]:
     return WindowProfile.objects.filter(model=model, start__gte=since).order_by("start")
+
+
+def whoami(model: UUID) -> dict[str, Any]:  # Any: JSON
+    """The model a token belongs to, and when each stream was last received."""
+    found = RegisteredModel.objects.get(id=model)
+    return {
+        "model": str(model),
+        "name": found.name,
+        "stage": found.stage,
+        "streams": {timer.stream: plain(timer.last_received_at) for timer in timers(model)},
+    }
+
+
+def batch_document(batch: Batch) -> dict[str, Any]:  # Any: JSON
+    """What became of a batch: the final counts are known once it is applied."""
+    return {
+        "batch_id": batch.key,
+        "stream": batch.stream,
+        "state": batch.state,
+        "rows": batch.rows,
+        "accepted": batch.accepted,
+        "rejected": batch.rejected,
+        "received_at": plain(batch.received_at),
+        "applied_at": plain(batch.applied_at),
+        "errors": [
+            {"row": row.row, "field": row.field, "message": row.message, "remedy": row.remedy} for row in batch.quarantine.order_by("row")[:100]
+        ],
+    }

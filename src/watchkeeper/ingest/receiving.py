@@ -26,6 +26,7 @@ from watchkeeper.core.faults import crash_point
 from watchkeeper.ingest.border import ERRORS_SHOWN, Submission
 from watchkeeper.ingest.models import Batch, QuarantinedRow, StreamTimer
 from watchkeeper.registry.queries import TokenHolder
+from watchkeeper.wire import Stream
 from watchkeeper.wire.rows import Receipt
 
 INLINE_BYTES = 256 * 1024
@@ -97,7 +98,9 @@ class Receiver:
             except DatabaseError as problem:
                 connection.close()
                 for arrival in group:
-                    arrival.error = Unavailable(f"The database refused: {type(problem).__name__}.", remedy="Send the same batch again, with the same batch_id.")
+                    arrival.error = Unavailable(
+                        f"The database refused: {type(problem).__name__}.", remedy="Send the same batch again, with the same batch_id."
+                    )
             finally:
                 for arrival in group:
                     arrival.error = arrival.error or (None if arrival.receipt else Unavailable("Not stored.", remedy="Send the same batch again."))
@@ -276,7 +279,17 @@ def _move_timers(fresh: Sequence[Arrival]) -> None:
     if not moved:
         return
     for (model_id, stream), (received_at, rows) in moved.items():
-        timer = StreamTimer.objects.filter(model_id=model_id, stream=stream)
-        if not timer.update(last_received_at=Greatest("last_received_at", Value(received_at)), rows=F("rows") + rows):
-            first = StreamTimer(model_id=model_id, stream=stream, first_received_at=received_at, last_received_at=received_at, rows=rows)
-            StreamTimer.objects.bulk_create([first], ignore_conflicts=True)
+        _move(model_id, stream, received_at, rows)
+
+
+def move_timer(model_id: UUID, stream: Stream, *, now: datetime) -> None:
+    """A call that was turned away for its rate is still a sign of life."""
+    with transaction.atomic():
+        _move(model_id, stream.value, now, 0)
+
+
+def _move(model_id: UUID, stream: str, received_at: datetime, rows: int) -> None:
+    timer = StreamTimer.objects.filter(model_id=model_id, stream=stream)
+    if not timer.update(last_received_at=Greatest("last_received_at", Value(received_at)), rows=F("rows") + rows):
+        first = StreamTimer(model_id=model_id, stream=stream, first_received_at=received_at, last_received_at=received_at, rows=rows)
+        StreamTimer.objects.bulk_create([first], ignore_conflicts=True)

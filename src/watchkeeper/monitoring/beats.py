@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, Sum
 
 from watchkeeper.monitoring.models import Outage, RiskBinding, WorkerBeat
 
@@ -20,6 +20,7 @@ class Pulse:
     beat_at: datetime | None
     lag: timedelta
     is_well: bool
+    is_idle: bool = False
 
 
 def beat(worker: str, *, now: datetime, seconds: float, is_idle: bool) -> bool:
@@ -43,7 +44,13 @@ def notice_outage(*, now: datetime, longer_than: timedelta) -> tuple[datetime, d
 
 
 def pulse(*, now: datetime) -> Pulse:
-    beat_at = WorkerBeat.objects.aggregate(at=Max("at"))["at"]
+    last = WorkerBeat.objects.order_by("-at").first()
     oldest = RiskBinding.objects.filter(next_due_at__lte=now).order_by("next_due_at").values_list("next_due_at", flat=True).first()
     lag = now - oldest if oldest else timedelta(0)
-    return Pulse(beat_at, lag, beat_at is not None and now - beat_at < LAGS_AFTER and lag < LAGS_AFTER * 5)
+    is_well = last is not None and now - last.at < LAGS_AFTER and lag < LAGS_AFTER * 5
+    return Pulse(last.at if last else None, lag, is_well, is_idle=last is not None and last.is_idle)
+
+
+def missed() -> int:
+    """Evaluations that were due and skipped, of all bindings that exist."""
+    return RiskBinding.objects.filter(removed_at=None).aggregate(missed=Sum("missed"))["missed"] or 0

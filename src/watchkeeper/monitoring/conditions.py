@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from watchkeeper.core.finding import DataState, Finding, Outcome
 
@@ -165,6 +166,6 @@ def _peak(known: Condition) -> float | None:
 def _with_past(after: Condition) -> Condition:
     """Flapping: the share of changes in the last 21 states, started above 30 %, stopped below 15 %."""
     past = (*after.past, after.state)[-FLAPPING_WINDOW:]
-    changes = sum(a != b for a, b in zip(past, past[1:], strict=False)) / (FLAPPING_WINDOW - 1)
+    changes = sum(a != b for a, b in pairwise(past)) / (FLAPPING_WINDOW - 1)
     is_flapping = changes > FLAPPING_START or (after.is_flapping and changes >= FLAPPING_STOP)
     return replace(after, past=past, is_flapping=is_flapping)

@@ -25,7 +25,7 @@ from watchkeeper.core.text import N_, Text
 from watchkeeper.monitoring.conditions import Condition, Rule, Step, fail, step
 from watchkeeper.monitoring.effective import effective_of
 from watchkeeper.monitoring.evidence import load_evidence
-from watchkeeper.monitoring.models import ConditionRow, FiredFinding, FindingCount, RiskBinding
+from watchkeeper.monitoring.models import ConditionRow, FindingCount, FiredFinding, RiskBinding
 from watchkeeper.monitoring.rows import condition_of, row_of
 from watchkeeper.monitoring.schedules import missed_since, next_due
 
@@ -63,7 +63,9 @@ def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
     claim = uuid4().hex
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
     due = RiskBinding.objects.filter(free, next_due_at__lte=now).order_by("next_due_at").values("id")[:limit]
-    RiskBinding.objects.filter(free, next_due_at__lte=now, id__in=list(due.values_list("id", flat=True))).update(claim=claim, claimed_until=now + LEASE)
+    RiskBinding.objects.filter(free, next_due_at__lte=now, id__in=list(due.values_list("id", flat=True))).update(
+        claim=claim, claimed_until=now + LEASE
+    )
     return claim
 
 
@@ -160,7 +162,9 @@ def _save_conditions(rows: Sequence[ConditionRow]) -> None:
     if new:
         ConditionRow.objects.bulk_create(new)
     if old:
-        _executemany(ConditionRow, old, [field.attname for field in ConditionRow._meta.concrete_fields if field.attname not in ("id", "binding_id", "segment")])
+        _executemany(
+            ConditionRow, old, [field.attname for field in ConditionRow._meta.concrete_fields if field.attname not in ("id", "binding_id", "segment")]
+        )
 
 
 def _executemany(model: type[Any], rows: Sequence[Any], names: Sequence[str]) -> None:  # Any: rows of any table
@@ -172,7 +176,10 @@ def _executemany(model: type[Any], rows: Sequence[Any], names: Sequence[str]) ->
         cursor.executemany(
             sql,
             [
-                (*(field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields), model._meta.pk.get_db_prep_save(row.pk, connection))
+                (
+                    *(field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields),
+                    model._meta.pk.get_db_prep_save(row.pk, connection),
+                )
                 for row in rows
             ],
         )
@@ -181,7 +188,12 @@ def _executemany(model: type[Any], rows: Sequence[Any], names: Sequence[str]) ->
 def _save_findings(evaluations: Sequence[Evaluation], now: datetime) -> None:
     FiredFinding.objects.bulk_create(
         FiredFinding(
-            binding=evaluation.binding, segment=finding.segment, at=now, value=finding.value, limit=finding.limit, explanation=finding.explanation.as_json()
+            binding=evaluation.binding,
+            segment=finding.segment,
+            at=now,
+            value=finding.value,
+            limit=finding.limit,
+            explanation=finding.explanation.as_json(),
         )
         for evaluation in evaluations
         for finding in evaluation.findings
@@ -229,5 +241,3 @@ def touched_models(transitions: Collection[Transition]) -> set[UUID]:
 def dry_run(binding: RiskBinding, *, now: datetime) -> Evaluation:
     """Evaluate and explain, write nothing."""
     return evaluate([binding], now=now)[0]
-
-

@@ -52,7 +52,9 @@ def _heartbeats(models: Collection[UUID], now: datetime) -> Mapping[UUID, Eviden
     }
 
 
-def _outage_seconds(heard: Mapping[str, datetime], created_at: datetime, outages: Collection[tuple[datetime, datetime]], now: datetime) -> dict[str, float]:
+def _outage_seconds(
+    heard: Mapping[str, datetime], created_at: datetime, outages: Collection[tuple[datetime, datetime]], now: datetime
+) -> dict[str, float]:
     """How much of each silence was our own outage."""
     if not outages:
         return {}

@@ -64,16 +64,19 @@ def _contribution(binding: RiskBinding, conditions: dict[UUID, list[ConditionRow
 
 
 def _save(
-    model_id: UUID, reading: Reading, stored: ModelLight | None, bindings: list[RiskBinding], conditions: dict[UUID, list[ConditionRow]], now: datetime
+    model_id: UUID,
+    reading: Reading,
+    stored: ModelLight | None,
+    bindings: list[RiskBinding],
+    conditions: dict[UUID, list[ConditionRow]],
+    now: datetime,
 ) -> LightStep | None:
     before = Light(stored.light) if stored else Light.GREY
     changed = stored is None or before is not reading.light
     if stored and not changed and (stored.score, stored.known, stored.total) == (reading.score, reading.known, reading.total):
         return None
     if changed or (stored and stored.score != reading.score):
-        LightChange.objects.create(
-            model_id=model_id, at=now, light=reading.light, score=reading.score, causes=_causes(reading, bindings, conditions)
-        )
+        LightChange.objects.create(model_id=model_id, at=now, light=reading.light, score=reading.score, causes=_causes(reading, bindings, conditions))
     ModelLight.objects.update_or_create(
         model_id=model_id,
         defaults={

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from statistics import median
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Q, QuerySet, Sum, Value, Window
+from django.db.models.functions import Coalesce, RowNumber
 
 from watchkeeper import risks
 from watchkeeper.accounts.models import Person, Unit
@@ -19,7 +21,7 @@ from watchkeeper.core.text import Text
 from watchkeeper.monitoring.conditions import State
 from watchkeeper.monitoring.effective import effective_of, plan_of
 from watchkeeper.monitoring.light import Light
-from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, Policy, RiskBinding
+from watchkeeper.monitoring.models import ConditionRow, FindingCount, LightChange, ModelLight, Policy, PolicyVersion, RiskBinding
 from watchkeeper.registry.models import RegisteredModel, Stage
 from watchkeeper.risks import RiskType
 
@@ -102,12 +104,12 @@ def light_at(model: UUID, at: datetime) -> LightChange | None:
 
 
 def light_changes(models: Collection[UUID], *, since: datetime) -> dict[UUID, list[tuple[datetime, str]]]:
-    """Changes since a moment, oldest first, preceded by the light that held at that moment (if any)."""
+    """Changes since a moment, oldest first, preceded by the light that held at that moment (if any). Two queries for any number of models."""
     changes: dict[UUID, list[tuple[datetime, str]]] = defaultdict(list)
-    for model_id in models:
-        before = LightChange.objects.filter(model=model_id, at__lt=since).order_by("-at", "-id").values_list("light", flat=True).first()
-        if before:
-            changes[model_id].append((since, before))
+    rank = Window(RowNumber(), partition_by=[F("model")], order_by=[F("at").desc(), F("id").desc()])
+    before = LightChange.objects.filter(model__in=models, at__lt=since).annotate(rank=rank).filter(rank=1)
+    for model_id, light in before.values_list("model_id", "light"):
+        changes[model_id].append((since, light))
     found = LightChange.objects.filter(model__in=models, at__gte=since).order_by("at", "id").values_list("model_id", "at", "light")
     for model_id, at, light in found:
         changes[model_id].append((at, light))
@@ -138,23 +140,56 @@ def board(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
         found = found.filter(tier=chosen.tier)
     if chosen.text:
         found = found.filter(
-            Q(name__icontains=chosen.text) | Q(unit__name__icontains=chosen.text) | Q(purpose__icontains=chosen.text)
+            Q(name__icontains=chosen.text)
+            | Q(unit__name__icontains=chosen.text)
+            | Q(purpose__icontains=chosen.text)
             | Q(id__in=RegisteredModel.objects.filter(data_sources__address__icontains=chosen.text).values("id"))
             | Q(id__in=RegisteredModel.objects.filter(ownerships__person__name__icontains=chosen.text).values("id"))
         )
-    found = found.annotate(light_now=Coalesce("light__light", Value(Light.GREY.value)), score=Coalesce("light__score", Value(0)), light_since=F("light__since"))
+    found = found.annotate(
+        light_now=Coalesce("light__light", Value(Light.GREY.value)), score=Coalesce("light__score", Value(0)), light_since=F("light__since")
+    )
     if chosen.light:
-        found = found.filter(light_now=chosen.light)
-    return found.order_by("-score", "light_now", "name")
+        found = found.filter(light_now=chosen.light)  # type: ignore[misc]  # annotated above
+    return found.order_by("-score", "light_now", "name")  # type: ignore[misc]  # annotated above
 
 
 def tallies(models: QuerySet[RegisteredModel]) -> dict[str, int]:
-    """Number of models per light."""
-    counts = dict.fromkeys((light.value for light in Light), 0)
-    lights = dict(ModelLight.objects.filter(model__in=models.values("id")).values_list("model_id", "light"))
-    for model_id in models.values_list("id", flat=True):
-        counts[lights.get(model_id, Light.GREY.value)] += 1
+    """Number of models per light, in one query. `models` comes from `board`."""
+    found = models.order_by().values("light_now").annotate(number=Count("id", distinct=True)).values_list("light_now", "number")
+    return dict.fromkeys((light.value for light in Light), 0) | dict(found)
+
+
+def unit_tallies(person: Person) -> dict[UUID, dict[str, int]]:
+    """Number of models per unit and light, of those the person may see, retired ones left out."""
+    visible = RegisteredModel.objects.visible_to(person).exclude(stage=Stage.RETIRED).order_by()
+    found = visible.values("unit_id", "light__light").annotate(number=Count("id"))
+    counts: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for row in found:
+        counts[row["unit_id"]][row["light__light"] or Light.GREY.value] = row["number"]
     return counts
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A model whose light is another one than at an earlier moment. `before` is empty for a model that is new since."""
+
+    model: RegisteredModel
+    before: str
+    after: str
+    at: datetime
+
+
+def turned_since(person: Person, *, since: datetime, limit: int = 200) -> list[Turn]:
+    """Models whose light changed since a moment and is not back where it was, worst first."""
+    changed = LightChange.objects.filter(at__gt=since).values("model")
+    models = {model.id: model for model in board(person, BoardFilter()).filter(id__in=changed).order_by("-score", "name")[:limit]}
+    turns = []
+    for model_id, changes in light_changes(list(models), since=since).items():
+        before = changes[0][1] if changes[0][0] == since else ""
+        if changes[-1][1] != before:
+            turns.append(Turn(models[model_id], before, changes[-1][1], changes[-1][0]))
+    return sorted(turns, key=lambda turn: list(models).index(turn.model.id))
 
 
 def firing(models: Collection[UUID]) -> dict[UUID, list[BoundRisk]]:
@@ -181,3 +216,48 @@ def policy_version(reference: str) -> Any:  # Any: PolicyVersion; kept short for
     if found is None:
         raise NotFound(f"No policy {reference!r}.", remedy="Write name or name@version; GET /api/v1/policies lists them.")
     return found
+
+
+def policy_by(id: UUID | str) -> Policy:
+    found = Policy.objects.select_related("unit").prefetch_related("versions").filter(id=UUID(str(id))).first()
+    if found is None:
+        raise NotFound("No such policy.", remedy="The page of policies lists them.")
+    return found
+
+
+def versions_of(policy: Policy) -> list[PolicyVersion]:
+    """Newest first."""
+    return list(policy.versions.order_by("-number"))
+
+
+def pins(policy: Policy, *, seen_by: Person) -> dict[int, list[RiskBinding]]:
+    """Which bindings of visible models pin which version of a policy."""
+    pinned: dict[int, list[RiskBinding]] = defaultdict(list)
+    visible = RegisteredModel.objects.visible_to(seen_by)
+    found = RiskBinding.objects.filter(policy_version__policy=policy, removed_at=None, model__in=visible).select_related("model", "policy_version")
+    for binding in found.order_by("model__name"):
+        if binding.policy_version:
+            pinned[binding.policy_version.number].append(binding)
+    return dict(pinned)
+
+
+def usual_costs(person: Person) -> dict[str, Decimal]:
+    """The middle of the costs per day that visible models give to each type of risk: a hint where nobody knows yet."""
+    costs: dict[str, list[Decimal]] = defaultdict(list)
+    visible = RegisteredModel.objects.visible_to(person)
+    found = RiskBinding.objects.filter(model__in=visible, removed_at=None, cost_per_day__isnull=False).values_list("type", "cost_per_day")
+    for type, cost in found:
+        if cost is not None:
+            costs[type].append(cost)
+    return {type: median(entries) for type, entries in costs.items()}
+
+
+def evaluation_totals(day: date) -> dict[str, int]:
+    """Evaluations of a day by outcome, over all models."""
+    sums = FindingCount.objects.filter(day=day).aggregate(**{name: Sum(name) for name in ("quiet", "fired", "unknown", "failed")})
+    return {name: count or 0 for name, count in sums.items()}
+
+
+def lights_by_model() -> list[tuple[UUID, str, str]]:
+    found = ModelLight.objects.filter(model__retired_at=None).order_by("model__name")
+    return list(found.values_list("model_id", "model__name", "light"))

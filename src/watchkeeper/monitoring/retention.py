@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from watchkeeper.monitoring.models import FiredFinding, FindingCount
+from watchkeeper.monitoring.models import FindingCount, FiredFinding
 
 
 def expire_findings(*, before: datetime) -> int:

@@ -86,9 +86,7 @@ def edit_binding(binding: RiskBinding, *, fields: Mapping[str, Any], actor: Acto
     """Change a binding; it is evaluated at once. True when the rule itself changed, so that what is open must be closed as "rule changed"."""
     wanted = dict(fields)
     if "params" in wanted or "policy_version" in wanted:
-        effective_params(
-            risks.get(binding.type), wanted.get("policy_version", binding.policy_version), wanted.get("params", binding.params)
-        )
+        effective_params(risks.get(binding.type), wanted.get("policy_version", binding.policy_version), wanted.get("params", binding.params))
     merged = {name: wanted.get(name, getattr(binding, name)) for name in ("schedule", "pending_for", "n", "m", "hold", "criticality", "cost_per_day")}
     _check_fields(merged)
     before = _described(binding)
@@ -181,7 +179,14 @@ def add_policy_version(policy: Policy, *, version: Binding, actor: Actor, now: d
         action_plan=version.action_plan,
         created_at=now,
     )
-    record(actor=actor, action="version added", on="policy", id=policy.id, now=now, after={"number": number, "params": made.params, "schedule": made.schedule})
+    record(
+        actor=actor,
+        action="version added",
+        on="policy",
+        id=policy.id,
+        now=now,
+        after={"number": number, "params": made.params, "schedule": made.schedule},
+    )
     return made
 
 
@@ -236,5 +241,3 @@ def _described(binding: RiskBinding) -> dict[str, Any]:  # Any: JSON of the Chan
         "action_plan": binding.action_plan,
         "cost_per_day": binding.cost_per_day,
     }
-
-

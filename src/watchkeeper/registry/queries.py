@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 
 from watchkeeper.accounts import rights
-from watchkeeper.accounts.models import Person, Team
+from watchkeeper.accounts.models import Person, Team, Unit
 from watchkeeper.accounts.rights import Ability
 from watchkeeper.accounts.tokens import Token, same_digest
 from watchkeeper.core.errors import NotAllowed, NotFound
 from watchkeeper.core.evidence import CurrentVersion, DeclaredMetric, Link, Passport
-from watchkeeper.registry.models import Baseline, DataSource, IntegrationToken, LinkCheck, Metric, ModelVersion, Ownership, RegisteredModel
+from watchkeeper.registry.models import (
+    Baseline,
+    DataSource,
+    IntegrationToken,
+    Kind,
+    LinkCheck,
+    Metric,
+    ModelVersion,
+    Ownership,
+    ProblemType,
+    RegisteredModel,
+    Stage,
+)
 
 
 def model_for(person: Person, id: UUID | str) -> RegisteredModel:
@@ -165,3 +178,117 @@ def baselines(models: Collection[UUID], *, role: str = "training") -> dict[UUID,
 def data_sources_visible_to(person: Person) -> QuerySet[DataSource]:
     visible = RegisteredModel.objects.visible_to(person)
     return DataSource.objects.annotate(users=Count("used_by", filter=Q(used_by__in=visible))).filter(users__gt=0).order_by("address")
+
+
+def model_of_token(id: UUID) -> RegisteredModel:
+    """The model whose own token asks."""
+    return RegisteredModel.objects.select_related("unit").get(id=id)
+
+
+def visible_ids(person: Person) -> QuerySet[RegisteredModel, dict[str, Any]]:  # Any: one id each
+    return RegisteredModel.objects.visible_to(person).values("id")
+
+
+def choices() -> dict[str, list[tuple[str, str]]]:
+    """What forms offer: values with their untranslated words. A model that is set up is not retired."""
+    return {
+        "kind": list(Kind.choices),
+        "stage": [choice for choice in Stage.choices if choice[0] != Stage.RETIRED],
+        "problem_type": list(ProblemType.choices),
+        "metric_kind": list(Metric.Kind.choices),
+        "direction": list(Metric.Direction.choices),
+    }
+
+
+def models_visible_to(person: Person) -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.visible_to(person).order_by("name")
+
+
+def models_editable_by(person: Person) -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.editable_by(person).filter(retired_at=None).order_by("name")
+
+
+def people_visible_to(person: Person) -> QuerySet[Person]:
+    """Oneself, team mates, and whoever holds a role or owns a model where the person may look; everybody for those who hand out roles."""
+    if rights.paths_where(person, Ability.ADMINISTER):
+        return Person.objects.order_by("-is_active", "name", "email")
+    owners = Ownership.objects.filter(model__in=RegisteredModel.objects.visible_to(person).values("id"))
+    teams = Team.objects.filter(Q(members=person) | Q(id__in=owners.filter(team__isnull=False).values("team"))).values("id")
+    met = (
+        Q(id=person.id)
+        | Q(grants__unit__in=rights.units_where(person, Ability.VIEW))
+        | Q(id__in=owners.filter(person__isnull=False).values("person"))
+        | Q(teams__in=teams)
+    )
+    return Person.objects.filter(id__in=Person.objects.filter(met).values("id"), is_active=True).order_by("name", "email")
+
+
+def person_for(person: Person, id: UUID | str) -> Person:
+    found = people_visible_to(person).filter(id=UUID(str(id))).first()
+    if found is None:
+        raise NotFound("No such person.", remedy="The page of people lists those you may see.")
+    return found
+
+
+def teams_visible_to(person: Person) -> QuerySet[Team]:
+    """Own teams, and those that own a visible model; all for those who hand out roles."""
+    if rights.paths_where(person, Ability.ADMINISTER):
+        return Team.objects.order_by("name")
+    owning = Ownership.objects.filter(model__in=RegisteredModel.objects.visible_to(person), team__isnull=False).values("team")
+    return Team.objects.filter(id__in=Team.objects.filter(Q(members=person) | Q(id__in=owning)).values("id")).order_by("name")
+
+
+def team_for(person: Person, id: UUID | str) -> Team:
+    found = teams_visible_to(person).filter(id=UUID(str(id))).first()
+    if found is None:
+        raise NotFound("No such team.", remedy="The page of people lists the teams you may see.")
+    return found
+
+
+def may_set_members(person: Person, team: Team) -> bool:
+    """Membership makes maintainers of what the team owns: all of that must lie where the person administers."""
+    administered = rights.paths_where(person, Ability.ADMINISTER)
+    owned = RegisteredModel.objects.filter(ownerships__team=team)
+    return bool(administered) and not owned.exclude(rights.below(administered, field="unit__path")).exists()
+
+
+def models_of(owner: Person | Team, *, seen_by: Person) -> QuerySet[RegisteredModel]:
+    """Models a person (by name) or a team owns, as far as the reader may see them."""
+    owned = Q(ownerships__person=owner) if isinstance(owner, Person) else Q(ownerships__team=owner)
+    return RegisteredModel.objects.visible_to(seen_by).filter(owned).select_related("unit").distinct().order_by("name")
+
+
+def model_counts(units: Iterable[Unit]) -> dict[UUID, int]:
+    """Models in each unit and below it, without retired ones."""
+    paths = list(RegisteredModel.objects.filter(retired_at=None).values_list("unit__path", flat=True))
+    return {unit.id: sum(path.startswith(unit.path) for path in paths) for unit in units}
+
+
+def source_for(person: Person, id: UUID | str) -> DataSource:
+    found = data_sources_visible_to(person).filter(id=UUID(str(id))).first()
+    if found is None:
+        raise NotFound("No such data source.", remedy="The page of data sources lists those of the models you may see.")
+    return found
+
+
+def source_uses(person: Person, addresses: Collection[str]) -> dict[str, int]:
+    """How many of the visible models use each of the canonical addresses."""
+    return dict(data_sources_visible_to(person).filter(address__in=addresses).values_list("address", "users"))
+
+
+def names_of(ids: Collection[str], *, seen_by: Person) -> dict[str, str]:
+    """Names that stand beside ids in the change log: people, teams, units, sources, and the models the reader may see."""
+    wanted = {UUID(id) for id in ids if _is_uuid(id)}
+    named = [Person.objects.filter(id__in=wanted), Team.objects.filter(id__in=wanted), Unit.objects.filter(id__in=wanted)]
+    names = {str(found.id): str(found) for kind in named for found in kind}
+    sources = {str(source.id): source.address for source in data_sources_visible_to(seen_by).filter(id__in=wanted)}
+    visible = RegisteredModel.objects.visible_to(seen_by).filter(id__in=wanted)
+    return names | sources | {str(model.id): model.name for model in visible}
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

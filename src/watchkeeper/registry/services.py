@@ -72,9 +72,7 @@ class Registration:
 
 
 @transaction.atomic
-def register_model(
-    name: str, *, unit: Unit, actor: Actor, now: datetime, fields: Fields | None = None, owners: Owners | None = None
-) -> Registration:
+def register_model(name: str, *, unit: Unit, actor: Actor, now: datetime, fields: Fields | None = None, owners: Owners | None = None) -> Registration:
     """Register with a name only; what is missing becomes a visible gap, never a refusal."""
     wanted = dict(fields or {}) | {"name": name.strip()}
     _check_fields(wanted)
@@ -130,7 +128,15 @@ def retire_model(model: RegisteredModel, *, actor: Actor, now: datetime, reason:
     before, model.stage, model.retired_at = model.stage, Stage.RETIRED, now
     model.save(update_fields=["stage", "retired_at"])
     record(
-        actor=actor, action="retired", on="model", id=model.id, model=model.id, now=now, before={"stage": before}, after={"stage": "retired"}, reason=reason
+        actor=actor,
+        action="retired",
+        on="model",
+        id=model.id,
+        model=model.id,
+        now=now,
+        before={"stage": before},
+        after={"stage": "retired"},
+        reason=reason,
     )
 
 
@@ -153,9 +159,7 @@ def set_owners(model: RegisteredModel, *, owners: Owners, actor: Actor, now: dat
     before = _owners_json(model)
     model.ownerships.all().delete()
     Ownership.objects.bulk_create(
-        Ownership(
-            model=model, side=side, person=owner if isinstance(owner, Person) else None, team=owner if isinstance(owner, Team) else None
-        )
+        Ownership(model=model, side=side, person=owner if isinstance(owner, Person) else None, team=owner if isinstance(owner, Team) else None)
         for side, chosen in ((Ownership.Side.BUSINESS, owners.business), (Ownership.Side.TECHNICAL, owners.technical))
         for owner in dict.fromkeys(chosen)
     )
@@ -211,7 +215,14 @@ def set_stakeholders(model: RegisteredModel, *, stakeholders: Sequence[Mapping[s
     after = [f"{entry['name']}: {entry.get('role', '')}" for entry in stakeholders]
     if before != after:
         record(
-            actor=actor, action="edited", on="model", id=model.id, model=model.id, now=now, before={"stakeholders": before}, after={"stakeholders": after}
+            actor=actor,
+            action="edited",
+            on="model",
+            id=model.id,
+            model=model.id,
+            now=now,
+            before={"stakeholders": before},
+            after={"stakeholders": after},
         )
 
 
@@ -238,7 +249,14 @@ def declare_metric(model: RegisteredModel, *, actor: Actor, now: datetime, name:
 @transaction.atomic
 def remove_metric(metric: Metric, *, actor: Actor, now: datetime, reason: str = "") -> None:
     record(
-        actor=actor, action="removed", on="metric", id=metric.id, model=metric.model_id, now=now, before={"name": metric.name, "kind": metric.kind}, reason=reason
+        actor=actor,
+        action="removed",
+        on="metric",
+        id=metric.id,
+        model=metric.model_id,
+        now=now,
+        before={"name": metric.name, "kind": metric.kind},
+        reason=reason,
     )
     metric.delete()
 
@@ -263,9 +281,7 @@ def link_sources(model: RegisteredModel, *, addresses: Iterable[str], actor: Act
 @transaction.atomic
 def unlink_source(model: RegisteredModel, *, source: DataSource, actor: Actor, now: datetime, reason: str = "") -> None:
     model.data_sources.remove(source)
-    record(
-        actor=actor, action="source removed", on="model", id=model.id, model=model.id, now=now, before={"source": source.address}, reason=reason
-    )
+    record(actor=actor, action="source removed", on="model", id=model.id, model=model.id, now=now, before={"source": source.address}, reason=reason)
 
 
 # tokens
@@ -406,7 +422,9 @@ def _check_fields(fields: Fields) -> None:
 def _check_choices(chosen: Mapping[str, tuple[str, Any]]) -> None:  # Any: one of the TextChoices classes
     for name, (value, choices) in chosen.items():
         if value not in choices.values:
-            raise InvalidInput(f"{name} {value!r} is not possible.", remedy=f"One of: {', '.join(filter(None, choices.values))}.", fields={name: value})
+            raise InvalidInput(
+                f"{name} {value!r} is not possible.", remedy=f"One of: {', '.join(filter(None, choices.values))}.", fields={name: value}
+            )
 
 
 def _check_link(name: str, link: str) -> None:
@@ -428,7 +446,8 @@ def check_timetable(expected: Fields) -> None:
         grace = parse_duration(expected.get("grace", "1h"))
     except (CronSimError, ValueError) as problem:
         raise InvalidInput(
-            f"The timetable {dict(expected)} is wrong: {problem}", remedy='Write e.g. {"cron": "0 6 * * *", "timezone": "Europe/Berlin", "grace": "2h"}.'
+            f"The timetable {dict(expected)} is wrong: {problem}",
+            remedy='Write e.g. {"cron": "0 6 * * *", "timezone": "Europe/Berlin", "grace": "2h"}.',
         ) from problem
     if grace < timedelta(0):
         raise InvalidInput("The grace is negative.", remedy="Write how late a run may be, e.g. 2h.")

@@ -60,7 +60,9 @@ def open_arrow(body: bytes, *, max_bytes: int = MAX_BYTES, max_rows: int = MAX_R
     """Schema and size of an Arrow IPC stream. What the body claims is checked before anything is allocated for it."""
     try:
         schema = pa.ipc.open_stream(body).schema
-        _ = [f"{name} {given}" for field in schema for name, given in _columns_of(field)]  # names that are not UTF-8 show here
+        _ = [
+            (name, str(given), getattr(given, "tz", "")) for field in schema for name, given in _columns_of(field)
+        ]  # text that is not UTF-8 shows here
         claims = [claim for message in pa.ipc.MessageReader.open_stream(body) for claim in _claims(message)]
     except _LIES as problem:
         raise UnreadableArrow(f"The body is not an Arrow IPC stream: {_first_line(problem)}. Send what pyarrow.ipc.new_stream writes.") from problem
@@ -97,7 +99,7 @@ def read_arrow(stream: Stream, body: bytes, *, max_bytes: int = MAX_BYTES, max_r
         raise UnreadableArrow(f"The Arrow stream is damaged: {_first_line(problem)}. Send it again.") from problem
     if needed > max_bytes:
         raise OversizedArrow(f"The rows need {needed:,} bytes; at most {max_bytes:,} are possible. Send smaller batches.")
-    return table
+    return _without_views(table)
 
 
 class ArrowBatch:
@@ -228,7 +230,7 @@ def _becomes_text(name: str, given: pa.DataType) -> bool:
 def kind_of(given: pa.DataType) -> str | None:
     """The kind of an Arrow type; "null" for a column without type, None for what the log cannot hold."""
     if pa.types.is_dictionary(given):
-        return "string" if _is_string(given.value_type) else None
+        return "string" if _is_string(given.value_type) and not pa.types.is_string_view(given.value_type) else None
     if pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given):
         return "double"
     if pa.types.is_list(given) or pa.types.is_large_list(given) or pa.types.is_fixed_size_list(given):
@@ -259,6 +261,14 @@ def _bytes_in_log(array: pa.Array) -> int:
     if pa.types.is_nested(array.type) and not pa.types.is_struct(array.type):
         return 8 * len(array.flatten())
     return int(max(array.nbytes, 8 * len(array)))
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Much of pyarrow cannot handle string views."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            table = table.set_column(index, field.name, table.column(index).cast(pa.string()))
+    return table
 
 
 def _double(array: pa.Array) -> pa.Array:

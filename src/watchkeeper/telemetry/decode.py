@@ -92,28 +92,29 @@ def decode(stream: Stream, payload: Payload, *, known: Mapping[str, str], zone: 
 def _readings(stream: Stream, sent: Batch, known: Mapping[str, str], reasons: dict[int, _Reason]) -> Iterator[tuple[str, Reading]]:
     """Every column that may enter the log, read as its kind. Rows with a column that may not are refused."""
     spelled = {name.casefold(): name for name in (*FIXED[stream], *known)}
+    room = MAX_CELLS // max(1, sent.count)
     for name, cells in sent.cells.items():
         kind = fixed_kind(stream, name) or known.get(name) or cells.usual_kind()
         if kind is None or kind == "null":
             continue
-        problem = _name_refusal(name, spelled, sent.count)
+        problem = _name_refusal(name, spelled, room)
         if problem is None:
             spelled[name.casefold()] = name
+            room -= 1
             yield name, cells.read(kind)
             continue
         for row in cells.rows().tolist():
             reasons.setdefault(row, problem)
 
 
-def _name_refusal(name: str, spelled: Mapping[str, str], count: int) -> _Reason | None:
+def _name_refusal(name: str, spelled: Mapping[str, str], room: int) -> _Reason | None:
+    """Why a column cannot enter; `room` is how many more the batch may bring."""
     field = wire_name(name)[:MAX_NAME]
     if problem := name_problem(name):
         return _Reason(field, f"{problem}.", "Rename the field.")
     twin = spelled.get(name.casefold())
-    if twin is None and (len(spelled) >= MAX_COLUMNS or len(spelled) * count > MAX_CELLS):
-        return _Reason(
-            field, f"The log would have more than {MAX_COLUMNS} columns.", "Send a list of numbers instead of a field each, or fewer fields."
-        )
+    if room <= 0 or (twin is None and len(spelled) >= MAX_COLUMNS):
+        return _Reason(field, f"There are too many different fields; a log has at most {MAX_COLUMNS}.", "Send one list of numbers, or fewer fields.")
     if twin in (None, name):
         return None
     return _Reason(field, f"The name differs from {wire_name(twin)!r} only in upper and lower case.", f"Call it {wire_name(twin)!r}.")

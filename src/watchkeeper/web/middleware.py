@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
@@ -26,13 +27,25 @@ def content_security_policy(handler: Handler) -> Handler:
 
 
 def reader(handler: Handler) -> Handler:
-    """The person's language and zone, else the browser's language and the installation's zone."""
+    """The person's language and zone, else the browser's, else the installation's."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         person = request.user if request.user.is_authenticated else None
         language = (person and person.language) or request.COOKIES.get("language") or translation.get_language_from_request(request)
-        with translation.override(language), timezone.override(ZoneInfo((person and person.timezone) or settings().time_zone)):
+        with translation.override(language), timezone.override(_zone((person and person.timezone) or _asked_zone(request))):
             request.LANGUAGE_CODE = translation.get_language() or settings().language
             return handler(request)
 
     return handle
+
+
+def _asked_zone(request: HttpRequest) -> str:
+    """What the browser said its zone is (a cookie set by app.js)."""
+    return unquote(request.COOKIES.get("timezone", ""))
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or settings().time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(settings().time_zone)

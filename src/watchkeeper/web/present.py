@@ -1,12 +1,18 @@
-"""How values of the platform look to a reader: texts in their language and zone."""
+"""How values of the platform look to a reader: texts, times, numbers and money in their language and zone."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from babel.dates import format_date
+from babel.numbers import format_compact_currency, format_decimal
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
+from watchkeeper.core import text as core
+from watchkeeper.core.settings import settings
 from watchkeeper.core.text import Text
 
 
@@ -14,4 +20,53 @@ def words(text: Text | dict[str, Any] | None) -> str:  # Any: a stored Text
     """A stored sentence in the reader's language and time zone."""
     if not isinstance(text, Text):
         text = Text.from_json(text)
-    return text.render(translate=lambda message: gettext(message) if message else "", language=translation.get_language() or "en", zone=timezone.get_current_timezone())
+    return text.render(translate=translated, language=language(), zone=timezone.get_current_timezone())
+
+
+def translated(message: str) -> str:
+    return gettext(message) if message else ""
+
+
+def language() -> str:
+    return (translation.get_language() or "en").split("-")[0]
+
+
+def span(length: timedelta | float) -> str:
+    """A duration as at most two units."""
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    return core.duration(seconds, translate=translated)
+
+
+def moment(at: datetime) -> str:
+    return core.moment(at, language=language(), zone=timezone.get_current_timezone())
+
+
+def short_moment(at: datetime, now: datetime) -> str:
+    """The time alone today, the day and time this year, else the whole date."""
+    zone = timezone.get_current_timezone()
+    local, today = at.astimezone(zone), now.astimezone(zone).date()
+    if local.date() == today:
+        return f"{local:%H:%M}"
+    pattern = "d MMM" if local.year == today.year else "d MMM y"
+    return f"{format_date(local.date(), pattern, locale=language())} {local:%H:%M}"
+
+
+def day(at: datetime) -> str:
+    return str(format_date(at.astimezone(timezone.get_current_timezone()).date(), "d MMM y", locale=language()))
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else core.number(value, language=language())
+
+
+def integer(value: int) -> str:
+    return str(format_decimal(value, format="#,##0", locale=language()))
+
+
+def money(amount: Decimal | float | None) -> str:
+    """An amount in the installation's currency, or that it is unknown: never 0 for unknown."""
+    if amount is None:
+        return gettext("unknown")
+    return str(format_compact_currency(amount, settings().currency, locale=language(), fraction_digits=2 if amount < 1000 else 1)).replace(
+        ".0\u00a0", "\u00a0"
+    )

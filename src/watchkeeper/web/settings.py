@@ -7,11 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-
-
 from watchkeeper.core.settings import settings
-
-
 
 _own = settings()
 _own.data.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from watchkeeper.wire import FIRST_YEAR, LAST_YEAR, Stream
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-RowId = Annotated[str, BeforeValidator(lambda given: str(given) if isinstance(given, int) and not isinstance(given, bool) else given), Field(min_length=1, max_length=200)]
+RowId = Annotated[
+    str,
+    BeforeValidator(lambda given: str(given) if isinstance(given, int) and not isinstance(given, bool) else given),
+    Field(min_length=1, max_length=200),
+]
 Scalar = str | bool | int | float | None
 Feature = Scalar | list[float | None]
 

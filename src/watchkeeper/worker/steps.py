@@ -15,6 +15,7 @@ from django.db import transaction
 from watchkeeper import channels
 from watchkeeper.alerts import flow
 from watchkeeper.alerts import services as alerts
+from watchkeeper.alerts.models import Message
 from watchkeeper.channels import OutgoingPolicy, Receipt
 from watchkeeper.core.clock import Clock
 from watchkeeper.core.faults import crash_point
@@ -102,7 +103,7 @@ def deliver(shop: Workshop) -> int:
     return sent
 
 
-def _send(message: alerts.Message) -> Receipt:
+def _send(message: Message) -> Receipt:
     try:
         return alerts.send(message)
     except Exception as problem:  # a channel may be a third party's: whatever it raises is a failed try, not the end of the outbox

@@ -1,7 +1,131 @@
-"""Template tags of the pages."""
+"""Template tags of the pages: lights, criticality, strips and gauges as SVG; stored texts, times and numbers for the reader."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_noop
+
+from watchkeeper.core.text import Text
+from watchkeeper.web import drawing, page, present
 
 register = template.Library()
+LIGHTS = {"red": gettext_noop("Red"), "yellow": gettext_noop("Yellow"), "green": gettext_noop("Green"), "grey": gettext_noop("Grey")}
+BARS = ((0, 7, 4), (5, 3.5, 7.5), (10, 0, 11))
+
+
+@register.simple_tag
+def light(colour: str, size: str = "", label: str = "") -> SafeString:
+    """A light: its shape says what its colour says."""
+    name = label or gettext(LIGHTS.get(colour, colour))
+    return format_html('<svg class="light {} {}" role="img" aria-label="{}"><use href="#light-{}"/></svg>', colour, size, name, colour)
+
+
+@register.filter
+def light_word(colour: str) -> str:
+    return gettext(LIGHTS.get(colour, colour))
+
+
+@register.simple_tag
+def crit(criticality: int) -> SafeString:
+    bars = format_html_join(
+        "", '<rect class="{}" x="{}" y="{}" width="3" height="{}"/>', (("on" if i < criticality else "off", *bar) for i, bar in enumerate(BARS))
+    )
+    title = gettext("criticality %(number)s of 3") % {"number": criticality}
+    return format_html('<span class="crit" title="{}"><svg viewBox="0 0 13 11" aria-hidden="true">{}</svg>{}</span>', title, bars, criticality)
+
+
+@register.simple_tag
+def strip(days: Sequence[str], label: str, is_wide: bool = False) -> SafeString:
+    """The light of each day; the height repeats the colour."""
+    paths = format_html_join("", '<path class="x-{}" d="{}"/>', drawing.strip_paths(days))
+    return format_html(
+        '<svg class="strip{}" viewBox="0 0 {} 18" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
+        " wide" if is_wide else "",
+        4 * len(days),
+        label,
+        paths,
+    )
+
+
+@register.simple_tag
+def gauge(value: float, limit: float, colour: str) -> SafeString:
+    """Value against its limit on one line."""
+    drawn = drawing.gauge(value, limit)
+    label = gettext("%(value)s, limit %(limit)s") % {"value": present.number(value), "limit": present.number(limit)}
+    return format_html(
+        '<svg class="gauge {}" viewBox="0 0 132 16" role="img" aria-label="{}"><rect class="track" x="4" y="5" width="124" height="6"/>'
+        '<rect class="over" x="{}" y="5" width="{}" height="6"/><path class="lim" d="M{} 1v14"/><circle class="val" cx="{}" cy="8" r="4.5"/></svg>',
+        colour,
+        label,
+        drawn.over_from,
+        drawn.over_width,
+        drawn.limit_at,
+        drawn.value_at,
+    )
+
+
+@register.filter
+def words(text: Text | dict[str, Any] | None) -> str:  # Any: a stored Text
+    return present.words(text)
+
+
+@register.filter
+def translated(message: str) -> str:
+    """A label that was marked where it stands, in the reader's language."""
+    return present.translated(str(message))
+
+
+@register.filter
+def ago(at: datetime | None) -> str:
+    """How long since, without "ago"."""
+    return present.span(max(page.now() - at, timedelta(0))) if at else ""
+
+
+@register.filter
+def until(at: datetime | None) -> str:
+    return present.span(max(at - page.now(), timedelta(0))) if at else ""
+
+
+@register.filter
+def when(at: datetime | None) -> SafeString:
+    """Short when young, the whole date in its title."""
+    if at is None:
+        return SafeString("")
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), present.moment(at), present.short_moment(at, page.now()))
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    return present.moment(at) if at else ""
+
+
+@register.filter
+def day(at: datetime | None) -> str:
+    return present.day(at) if at else ""
+
+
+@register.filter
+def span(length: timedelta | float | None) -> str:
+    return present.span(length) if length is not None else ""
+
+
+@register.filter
+def number(value: float | None) -> str:
+    return present.number(value)
+
+
+@register.filter
+def integer(value: int | None) -> str:
+    return present.integer(value) if value is not None else "–"
+
+
+@register.filter
+def money(amount: Decimal | float | None) -> str:
+    return present.money(amount)

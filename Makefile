@@ -1,0 +1,66 @@
+# Everything a developer types. `make` alone lists the targets.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check fix bench faults oracles docs new-risk new-channel chromium
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## a virtual environment in .venv with everything
+
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/python -m watchkeeper.web.messages compile
+	@touch $(STAMP)
+
+run: setup ## open the demo: a real year of real models, then live
+	$(BIN)/watchkeeper demo
+
+test: setup chromium ## all tests but the long ones
+	$(BIN)/pytest
+
+chromium: ## Chromium for the browser tests
+	@if [ -z "$(CHROMIUM)" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else echo "The browser tests need Chromium: install the package chromium (apt, dnf, brew) and try again."; exit 1; fi; fi
+
+check: setup ## format, lint, types, imports, freshness of what is generated
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m watchkeeper.risks._pages docs/risks --check
+	$(BIN)/python -m watchkeeper.channels._pages docs/channels --check
+	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.api._pages docs/api --check
+	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.web.messages check
+	WATCHKEEPER_DATA=$$(mktemp -d) DJANGO_SETTINGS_MODULE=watchkeeper.web.settings $(BIN)/python -m django makemigrations --check --dry-run
+
+fix: setup ## format and repair what can be repaired
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup ## speed and memory, side by side in one run
+	$(BIN)/python -m bench
+
+faults: setup ## the long fault tests: kills, crash points, frozen workers
+	$(BIN)/pytest tests/faults --long -v
+
+oracles: setup ## against other implementations
+	$(BIN)/pytest tests/oracles --long -v
+
+docs: setup ## regenerate what is generated
+	$(BIN)/python -m watchkeeper.risks._pages docs/risks
+	$(BIN)/python -m watchkeeper.channels._pages docs/channels
+	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.api._pages docs/api
+
+new-risk: setup ## a new risk type: make new-risk NAME=label_delay
+	$(BIN)/python -m watchkeeper.risks._new $(NAME)

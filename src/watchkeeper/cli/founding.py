@@ -1,0 +1,72 @@
+"""The first minute of an installation: schema, company, first administrator."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.core.management import call_command
+from rich.console import Console
+
+from watchkeeper.accounts import queries, services
+from watchkeeper.accounts.models import Person, Role
+from watchkeeper.alerts import flow
+from watchkeeper.core.clock import clock_of
+from watchkeeper.core.errors import NotFound
+from watchkeeper.core.settings import settings
+from watchkeeper.history.actors import PLATFORM
+from watchkeeper.registry.services import Owners
+
+FIRST = "administrator@watchkeeper.localhost"
+
+
+def now() -> datetime:
+    return clock_of(settings().data, is_demo=settings().is_demo).now()
+
+
+def migrate() -> None:
+    call_command("migrate", verbosity=0, interactive=False)
+    services.found_company(settings().company, actor=PLATFORM, now=now())
+
+
+def welcome(address: str, folder: Path) -> None:
+    """Where it is, and how the first administrator gets in."""
+    out = Console(highlight=False)
+    out.print(f"Watchkeeper is at [bold]{address}[/bold], its data in {folder.resolve()}")
+    link = first_sign_in(address)
+    if link:
+        out.print(f"Nobody has signed in yet. First administrator, once, within a day: [bold]{link}[/bold]", soft_wrap=True)
+
+
+def first_sign_in(address: str) -> str:
+    """A one-time link for the first administrator, as long as no person has ever signed in."""
+    if Person.objects.filter(is_service=False, last_login__isnull=False).exists():
+        return ""
+    return f"{address}/sign-in/{services.make_sign_in_link(first_administrator(), actor=PLATFORM, now=now())}/"
+
+
+def first_administrator() -> Person:
+    person = Person.objects.filter(email=FIRST).first() or services.create_person(email=FIRST, name="Administrator", actor=PLATFORM, now=now())
+    services.grant_role(person, role=Role.ADMINISTRATOR, unit=queries.root_unit(), actor=PLATFORM, now=now())
+    return person
+
+
+def service_key(*, role: str, name: str, unit: str) -> str:
+    """A service account with a role on a unit, and its key."""
+    migrate()
+    wanted = Role(queries.role_by("administrator" if role == "admin" else role))
+    on = queries.unit_by(unit) if unit else queries.root_unit()
+    count = Person.objects.filter(is_service=True).count()
+    person = services.create_person(email=f"service-{count + 1}@watchkeeper.localhost", name=name, is_service=True, actor=PLATFORM, now=now())
+    services.grant_role(person, role=wanted, unit=on, actor=PLATFORM, now=now())
+    return services.create_api_key(person, name=name, actor=PLATFORM, now=now()).text
+
+
+def register(name: str, unit: str) -> tuple[str, str]:
+    migrate()
+    try:
+        where = queries.unit_by(unit) if unit else queries.root_unit()
+    except NotFound:
+        where = services.ensure_unit(queries.names_of(unit), actor=PLATFORM, now=now())
+    made = flow.connect_model(name, unit=where, actor=PLATFORM, now=now(), fields={}, owners=Owners())
+    return str(made.model.id), made.token.text

@@ -1,0 +1,1 @@
+"""Pages, one file per subject: parse, ask a query or call a service, render."""
