@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,25 @@ import pytest
 from watchkeeper.core.clock import ManualClock
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the same tests, run many more times (make faults)")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How often a test repeats itself: a few times in every run, many times with `--long`."""
+
+    is_long: bool
+
+    def __call__(self, few: int, many: int) -> int:
+        return many if self.is_long else few
+
+
+@pytest.fixture
+def runs(request: pytest.FixtureRequest) -> Runs:
+    return Runs(request.config.getoption("--long"))
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ SUSPENDED = frozenset(Stage) - frozenset(EVALUATED_STAGES)
 def settle(claim: str, evaluations: Sequence[Evaluation], *, now: datetime) -> int:
     """Store evaluations whose claim is still ours, with everything that follows from them. Returns how many were stored."""
     with transaction.atomic():
-        still_ours = {binding.id: binding for binding in evaluation.claimed(claim, lock=True)}
+        still_ours = {binding.id: binding.next_due_at for binding in evaluation.claimed(claim, lock=True)}
         kept = [e for e in evaluations if e.binding.id in still_ours]
-        transitions = evaluation.store(kept, now=now)
+        transitions = evaluation.store(kept, now=now, due=still_ours)
         news = incidents.follow(transitions, now=now)
         update_lights({e.binding.model_id for e in kept}, now=now)
         notify(news, now=now)
@@ -152,4 +152,4 @@ def assign_incident(incident: Incident, *, to: Person, by: Person, now: datetime
 @transaction.atomic
 def evaluate_now(bindings: Collection[UUID], *, now: datetime) -> None:
     """Make bindings due at once: the button "evaluate"."""
-    RiskBinding.objects.filter(id__in=bindings, removed_at=None, criticality__gt=0).update(next_due_at=now)
+    services.make_due(RiskBinding.objects.filter(id__in=bindings), now=now)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from django.db.models import Q
+
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.accounts.queries import people_with, root_unit
-from watchkeeper.alerts.models import Channel
+from watchkeeper.alerts.models import Channel, Notification
 from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.services import HIGH, Happening, News
 from watchkeeper.monitoring.light import Light
@@ -46,68 +49,93 @@ class Recipient:
         return f"channel:{self.channel.id}:{self.person.id}" if self.person else f"channel:{self.channel.id}"
 
 
-def recipients(news: News) -> list[Recipient]:
-    """Everybody to be told of this news, each once."""
-    incident = news.incident
-    if incident.kind == Incident.Kind.PLATFORM:
-        return _of_people([(person, Why.ADMINISTRATOR) for person in administrators()])
-    if news.happening in (Happening.RESOLVED, Happening.SETTLED):
-        return _told_before(incident)
-    if news.happening is Happening.ASSIGNED:
-        return _of_people([(incident.assignee, Why.ASSIGNEE)]) if incident.assignee else []
-    people = list(_next_circle(incident)) if news.happening is Happening.ESCALATED else _owners(incident)
-    return [*_of_people(people), *_shared_channels(incident)]
+class Search:
+    """Who is told of each piece of news, each person and channel once. What is looked up for one serves all the others."""
+
+    def __init__(self, news: Sequence[News]) -> None:
+        models = {entry.incident.model_id for entry in news}
+        self._sides = {side: owners_of(models, side=side) for side in ("technical", "business")} if models else {}
+        self._red = set(ModelLight.objects.filter(model__in=models, light=Light.RED).values_list("model_id", flat=True))
+        self._told = _told_before([entry.incident.number for entry in news if entry.happening in ENDS])
+        self._circles: dict[tuple[UUID, Role], list[Person]] = {}
+        self._units = {unit.id: unit for unit in Unit.objects.all()} if models else {}
+        self._of_person: dict[UUID, list[Channel]] = {}
+        self._of_model: dict[UUID, list[Channel]] = defaultdict(list)
+        self._of_unit: dict[UUID, list[Channel]] = defaultdict(list)
+        for channel in Channel.objects.filter(Q(model__in=models) | Q(unit__isnull=False), removed_at=None).order_by("created_at", "id"):
+            if channel.model_id:
+                self._of_model[channel.model_id].append(channel)
+            elif channel.unit_id:
+                self._of_unit[channel.unit_id].append(channel)
+
+    def recipients(self, news: News) -> list[Recipient]:
+        incident = news.incident
+        if incident.kind == Incident.Kind.PLATFORM:
+            return self._reach([(person, Why.ADMINISTRATOR) for person in administrators()])
+        if news.happening in ENDS:
+            return self._told.get(incident.number, [])
+        if news.happening is Happening.ASSIGNED:
+            return self._reach([(incident.assignee, Why.ASSIGNEE)]) if incident.assignee else []
+        people = self._next_circle(incident) if news.happening is Happening.ESCALATED else self._owners(incident)
+        return [*self._reach(people), *self._shared(incident)]
+
+    def _owners(self, incident: Incident) -> list[tuple[Person, Why]]:
+        model = incident.model_id
+        people = [(person, Why.TECHNICAL_OWNER) for person in self._sides["technical"].get(model, [])]
+        if incident.criticality >= HIGH or model in self._red or not people:
+            people += [(person, Why.BUSINESS_OWNER) for person in self._sides["business"].get(model, [])]
+        return people or self._next_circle(incident)
+
+    def _next_circle(self, incident: Incident) -> list[tuple[Person, Why]]:
+        """Maintainers of the unit, then of the units above, then risk officers, then administrators: the first that has somebody active."""
+        for role, why in ((Role.MAINTAINER, Why.UNIT_MAINTAINER), (Role.RISK_OFFICER, Why.RISK_OFFICER)):
+            for unit in reversed(self._path(incident)):
+                found = self._holders(role, unit)
+                if found:
+                    return [(person, why) for person in found]
+        return [(person, Why.ADMINISTRATOR) for person in administrators()]
+
+    def _path(self, incident: Incident) -> list[Unit]:
+        """The units of the model, from the company down."""
+        unit = self._units[incident.model.unit_id]
+        return [self._units[UUID(hex=part)] for part in unit.path.split("/") if part]
+
+    def _holders(self, role: Role, unit: Unit) -> list[Person]:
+        key = unit.id, role
+        if key not in self._circles:
+            self._circles[key] = people_with(role, on=unit)
+        return self._circles[key]
+
+    def _reach(self, people: Sequence[tuple[Person, Why]]) -> list[Recipient]:
+        chosen: dict[str, Recipient] = {}
+        for person, why in people:
+            if person.id not in self._of_person:
+                self._of_person[person.id] = list(person.channels.filter(removed_at=None))
+            for recipient in (Recipient(why, person), *(Recipient(why, person, channel) for channel in self._of_person[person.id])):
+                chosen.setdefault(recipient.key, recipient)
+        return list(chosen.values())
+
+    def _shared(self, incident: Incident) -> list[Recipient]:
+        """Channels of the model, and of its unit and those above, add up."""
+        return [
+            *(Recipient(Why.MODEL_CHANNEL, channel=channel) for channel in self._of_model[incident.model_id]),
+            *(Recipient(Why.UNIT_CHANNEL, channel=channel) for unit in self._path(incident) for channel in self._of_unit[unit.id]),
+        ]
 
 
-def _owners(incident: Incident) -> list[tuple[Person, Why]]:
-    model = incident.model_id
-    people = [(person, Why.TECHNICAL_OWNER) for person in owners_of([model], side="technical").get(model, [])]
-    if incident.criticality >= HIGH or ModelLight.objects.filter(model=model, light=Light.RED).exists() or not people:
-        people += [(person, Why.BUSINESS_OWNER) for person in owners_of([model], side="business").get(model, [])]
-    return people or list(_next_circle(incident))
-
-
-def _next_circle(incident: Incident) -> Iterator[tuple[Person, Why]]:
-    """Maintainers of the unit, then of the units above, then risk officers, then administrators: the first that has somebody active."""
-    for role, why in ((Role.MAINTAINER, Why.UNIT_MAINTAINER), (Role.RISK_OFFICER, Why.RISK_OFFICER)):
-        unit: Unit | None = incident.model.unit
-        while unit:
-            found = people_with(role, on=unit)
-            if found:
-                yield from ((person, why) for person in found)
-                return
-            unit = unit.parent
-    yield from ((person, Why.ADMINISTRATOR) for person in administrators())
+ENDS = (Happening.RESOLVED, Happening.SETTLED)
+BEGINNINGS = (Happening.OPENED, Happening.REOPENED, Happening.ESCALATED, Happening.FLAPPING)
 
 
 def administrators() -> list[Person]:
     return people_with(Role.ADMINISTRATOR, on=root_unit())
 
 
-def _of_people(people: list[tuple[Person, Why]]) -> list[Recipient]:
-    chosen: dict[str, Recipient] = {}
-    for person, why in people:
-        for recipient in (Recipient(why, person), *(Recipient(why, person, channel) for channel in person.channels.filter(removed_at=None))):
-            chosen.setdefault(recipient.key, recipient)
-    return list(chosen.values())
-
-
-def _shared_channels(incident: Incident) -> list[Recipient]:
-    """Channels of the model, and of its unit and those above, add up."""
-    model = incident.model
-    ids = [UUID(hex=part) for part in model.unit.path.split("/") if part]
-    return [
-        *(Recipient(Why.MODEL_CHANNEL, channel=channel) for channel in model.channels.filter(removed_at=None)),
-        *(Recipient(Why.UNIT_CHANNEL, channel=channel) for channel in Channel.objects.filter(unit__in=ids, removed_at=None)),
-    ]
-
-
-def _told_before(incident: Incident) -> list[Recipient]:
-    """The end is told to those who heard of the beginning, and to nobody else."""
-    told = incident.notifications.filter(kind__in=(Happening.OPENED, Happening.REOPENED, Happening.ESCALATED)).select_related("person", "channel")
-    chosen = {entry.recipient: Recipient(Why.TOLD_BEFORE, entry.person, entry.channel) for entry in told}
-    return [
-        recipient
-        for recipient in chosen.values()
-        if not (recipient.channel and recipient.channel.removed_at) and not (recipient.person and not recipient.person.is_active)
-    ]
+def _told_before(incidents: Collection[int]) -> dict[int, list[Recipient]]:
+    """The end is told to those who heard of the beginning, and to nobody else: what was suppressed was not heard."""
+    told = Notification.objects.filter(incident__in=incidents, kind__in=BEGINNINGS, suppressed="").select_related("person", "channel").order_by("id")
+    chosen: dict[int, dict[str, Recipient]] = defaultdict(dict)
+    for entry in told:
+        if not (entry.channel and entry.channel.removed_at) and not (entry.person and not entry.person.is_active):
+            chosen[entry.incident_id].setdefault(entry.recipient, Recipient(Why.TOLD_BEFORE, entry.person, entry.channel))
+    return {incident: list(found.values()) for incident, found in chosen.items()}

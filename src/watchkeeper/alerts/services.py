@@ -9,24 +9,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from watchkeeper import channels
 from watchkeeper.accounts.models import Person, Unit
 from watchkeeper.alerts.models import Attempt, Channel, Message, Notification, Silence
 from watchkeeper.alerts.rendering import render
-from watchkeeper.alerts.routing import Recipient, Why, administrators, recipients
+from watchkeeper.alerts.routing import BEGINNINGS, ENDS, Recipient, Search, Why, administrators
 from watchkeeper.alerts.secrets import decrypt, encrypt
 from watchkeeper.channels import Outgoing, OutgoingPolicy, Receipt, Result
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
-from watchkeeper.core.text import N_, Text
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import record
-from watchkeeper.incidents.models import Incident
-from watchkeeper.incidents.services import Happening, News, tell_timeline
+from watchkeeper.incidents.models import Incident, TimelineEntry
+from watchkeeper.incidents.services import Happening, News, who_was_told
 from watchkeeper.monitoring.effective import plan_of
 from watchkeeper.monitoring.models import ConditionRow, ModelLight
 from watchkeeper.registry.models import RegisteredModel
@@ -34,26 +33,37 @@ from watchkeeper.registry.models import RegisteredModel
 RETRY_AFTER = tuple(map(timedelta, (0,) * 5, (10, 30, 120, 600, 1800)))
 RETRY_LATER = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=24)
-LEASE = timedelta(seconds=60)
 MOST_IN_A_MESSAGE = 500
 
 
 def notify(news: Sequence[News], *, now: datetime) -> list[Notification]:
     """Write down whom to tell of what, inside the transaction that made it so."""
+    if not news:
+        return []
     intents: list[Notification] = []
     lights = dict(ModelLight.objects.filter(model__in={n.incident.model_id for n in news}).values_list("model_id", "light"))
+    search = Search(news)
+    said: list[TimelineEntry] = []
     for entry in news:
         snapshot = _snapshot(entry.incident, lights.get(entry.incident.model_id, ""))
-        told = recipients(entry)
+        told = search.recipients(entry)
         intents += [_intent(entry, recipient, snapshot, now) for recipient in told]
-        if told:
-            _say_who(entry, told, now)
+        said += [who_was_told(entry, names=_names(told), at=now)] if told else []
+    TimelineEntry.objects.bulk_create(said)
     return Notification.objects.bulk_create(intents, ignore_conflicts=True)
 
 
 def _snapshot(incident: Incident, light: str) -> dict[str, Any]:  # Any: JSON
     plan = plan_of(incident.binding) if incident.kind == Incident.Kind.RISK else []
-    return {"value": incident.value, "limit": incident.limit, "explanation": incident.explanation, "light": light, "plan": plan}
+    return {
+        "value": incident.value,
+        "limit": incident.limit,
+        "explanation": incident.explanation,
+        "light": light,
+        "plan": plan,
+        "how": str(incident.how),
+        "resolution": incident.resolution if incident.how == Incident.How.MANUAL else "",
+    }
 
 
 def _intent(news: News, recipient: Recipient, snapshot: dict[str, Any], now: datetime) -> Notification:  # Any: JSON
@@ -75,9 +85,8 @@ def _intent(news: News, recipient: Recipient, snapshot: dict[str, Any], now: dat
     )
 
 
-def _say_who(news: News, told: Sequence[Recipient], now: datetime) -> None:
-    names = dict.fromkeys(f"{recipient.person}" if recipient.channel is None else f"{recipient.channel.name}" for recipient in told)
-    tell_timeline(news.incident, Text(N_("{happening:word}: told {names:list}"), {"happening": str(news.happening), "names": list(names)}), at=now)
+def _names(told: Sequence[Recipient]) -> list[str]:
+    return list(dict.fromkeys(f"{recipient.person}" if recipient.channel is None else f"{recipient.channel.name}" for recipient in told))
 
 
 # sealing
@@ -87,7 +96,7 @@ def seal_messages(*, now: datetime, limit: int = 2000) -> int:
     """Group due notifications into messages, rendered once and immutable from then on."""
     due = list(
         Notification.objects.filter(due_at__lte=now)
-        .select_related("incident__model__unit", "incident__binding__policy_version", "channel", "person")
+        .select_related("incident__model__unit", "incident__binding__policy_version__policy", "channel", "person")
         .order_by("id")[:limit]
     )
     groups: dict[tuple[UUID, UUID | None, UUID | None], list[Notification]] = defaultdict(list)
@@ -104,9 +113,7 @@ def _seal_group(group: list[Notification], now: datetime) -> int:
     assert channel
     kind = channels.get(channel.kind)
     with transaction.atomic():
-        locked = Notification.objects.filter(id__in=[n.id for n in group], due_at__isnull=False)
-        if connection.features.has_select_for_update:
-            locked = locked.select_for_update()
+        locked = Notification.objects.filter(id__in=[n.id for n in group], due_at__isnull=False).order_by("id").select_for_update()
         still_due = set(locked.values_list("id", flat=True))
         group = [notification for notification in group if notification.id in still_due]
         if not group:
@@ -132,34 +139,57 @@ def _rate_limited_until(channel: Channel, person: Person | None, model: UUID, no
 
 
 def _without_suppressed(group: list[Notification], now: datetime) -> list[Notification]:
-    """Suppression is decided when sending, named, and changes neither condition nor incident."""
-    wanted = []
+    """Suppression is decided when sending, named, and changes neither condition nor incident. Who heard no beginning hears no end."""
+    silences = list(Silence.objects.filter(starts_at__lte=now, ends_at__gt=now))
+    bindings = {notification.incident.binding_id for notification in group}
+    flapping = set(ConditionRow.objects.filter(binding__in=bindings, is_flapping=True).values_list("binding_id", "segment"))
+    heard, unheard = _beginnings(group)
+    wanted: list[Notification] = []
+    suppressed: dict[str, list[int]] = defaultdict(list)
     for notification in group:
-        reason = _suppression(notification, now)
+        number = notification.incident_id
+        reason = _silenced(notification.incident, silences) or _flaps(notification, flapping)
+        if notification.kind in ENDS and number not in heard:
+            reason = reason or unheard.get(number, "")
         if reason:
-            Notification.objects.filter(id=notification.id).update(suppressed=reason, due_at=None)
+            suppressed[reason].append(notification.id)
         else:
             wanted.append(notification)
+        if notification.kind in BEGINNINGS and reason:
+            unheard[number] = reason
+        elif notification.kind in BEGINNINGS:
+            heard.add(number)
+    for reason, ids in suppressed.items():
+        Notification.objects.filter(id__in=ids).update(suppressed=reason, due_at=None)
     return wanted
 
 
-def _suppression(notification: Notification, now: datetime) -> str:
-    incident = notification.incident
-    silence = silence_of(incident.model, incident.binding.type, now=now)
-    if silence:
-        return "maintenance" if silence.is_maintenance else "silenced"
+def _beginnings(group: Sequence[Notification]) -> tuple[set[int], dict[int, str]]:
+    """Of the incidents whose end is in the group: those this recipient heard of, and why it did not hear of the others."""
+    ended = {notification.incident_id for notification in group if notification.kind in ENDS}
+    told = Notification.objects.filter(incident__in=ended, recipient=group[0].recipient, kind__in=BEGINNINGS, due_at=None).order_by("id")
+    entries = list(told.values_list("incident_id", "suppressed"))
+    return {number for number, reason in entries if not reason}, {number: reason for number, reason in entries if reason}
+
+
+def _silenced(incident: Incident, silences: Sequence[Silence]) -> str:
+    silence = silence_of(incident.model, incident.binding.type, among=silences)
+    return "" if silence is None else "maintenance" if silence.is_maintenance else "silenced"
+
+
+def _flaps(notification: Notification, flapping: Collection[tuple[UUID, str]]) -> str:
     if notification.kind in (Happening.FLAPPING, Happening.SETTLED):
         return ""
-    if ConditionRow.objects.filter(binding=incident.binding_id, segment=incident.segment, is_flapping=True).exists():
-        return "flapping"
-    return ""
+    return "flapping" if (notification.incident.binding_id, notification.incident.segment) in flapping else ""
 
 
-def silence_of(model: RegisteredModel, risk_type: str, *, now: datetime) -> Silence | None:
-    ids = [part for part in model.unit.path.split("/") if part]
-    active = Silence.objects.filter(starts_at__lte=now, ends_at__gt=now)
-    of_type = Q(risk_type="") | Q(risk_type=risk_type)
-    return active.filter(of_type, Q(model=model) | Q(unit__in=ids) | Q(model=None, unit=None)).first()
+def silence_of(model: RegisteredModel, risk_type: str, *, among: Sequence[Silence]) -> Silence | None:
+    units = {UUID(hex=part) for part in model.unit.path.split("/") if part}
+    for silence in among:
+        covers = silence.model_id == model.id if silence.model_id else silence.unit_id is None or silence.unit_id in units
+        if covers and silence.risk_type in ("", risk_type):
+            return silence
+    return None
 
 
 def _seal(notifications: Sequence[Notification], channel: Channel, person: Person | None, now: datetime) -> None:
@@ -195,8 +225,25 @@ def claim_messages(*, now: datetime, limit: int = 20) -> list[Message]:
         "next_attempt_at", "id"
     )
     ids = list(due.values_list("id", flat=True)[:limit])
-    Message.objects.filter(free, id__in=ids, state=Message.State.WAITING).update(claim=claim, claimed_until=now + LEASE)
+    Message.objects.filter(free, id__in=ids, state=Message.State.WAITING, next_attempt_at__lte=now).update(claim=claim, claimed_until=_leased(now))
     return list(Message.objects.filter(claim=claim, id__in=ids).select_related("channel").order_by("id"))
+
+
+def _leased(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings().lease_seconds)
+
+
+def keep_claim(message: Message, *, now: datetime) -> bool:
+    """Renew the claim right before sending; False when it is not ours any more: the messages before it took too long, or we were frozen."""
+    mine = Message.objects.filter(id=message.id, claim=message.claim, state=Message.State.WAITING)
+    return bool(mine.update(claimed_until=_leased(now)))
+
+
+def release_messages(messages: Collection[Message]) -> None:
+    """Give back what was claimed and will not be sent now."""
+    Message.objects.filter(id__in=[message.id for message in messages], claim__in={message.claim for message in messages}).update(
+        claim="", claimed_until=None
+    )
 
 
 def _waiting_before() -> QuerySet[Notification]:

@@ -84,7 +84,7 @@ def migrate(data: Data = None) -> None:
 
 
 @app.command()
-def demo(data: Data = Path(".demo"), port: Port = 8000, host: Host = "127.0.0.1", stay: bool = True, fresh: bool = True) -> None:
+def demo(data: Data = Path(".demo"), port: Port = 8000, host: Host = "127.0.0.1", stay: bool = True, fresh: bool = False) -> None:
     """A real year of two real models, replayed through the real API, then live."""
     from watchkeeper.cli.demo import run_demo
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -36,24 +35,25 @@ class ManualClock:
 
 
 class FileClock:
-    """Follows a file: `{"now": ISO time}` stands still, `{"offset_seconds": x}` runs. Looked at again at most every 20 ms."""
+    """Follows a file: `{"now": ISO time}` stands still, `{"offset_seconds": x}` runs. A change of the file is seen at the next look."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read_at = 0.0
+        self._seen: tuple[int, int] | None = None
         self._fixed: datetime | None = None
         self._offset = timedelta(0)
 
     def now(self) -> datetime:
-        if time.monotonic() - self._read_at > 0.02:
+        file = self.path.stat()
+        if self._seen != (file.st_ino, file.st_mtime_ns):
             self._read()
+            self._seen = (file.st_ino, file.st_mtime_ns)
         return self._fixed or datetime.now(UTC) + self._offset
 
     def _read(self) -> None:
         setting = json.loads(self.path.read_text())
         self._fixed = datetime.fromisoformat(setting["now"]) if "now" in setting else None
         self._offset = timedelta(seconds=setting.get("offset_seconds", 0))
-        self._read_at = time.monotonic()
 
 
 def write_clock(folder: Path, *, now: datetime | None = None, offset_seconds: float = 0) -> None:

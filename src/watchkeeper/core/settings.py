@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     keep_rows_days: int = Field(400, description="Days prediction and label rows are kept.")
     keep_quarantine_days: int = Field(30, description="Days refused rows are kept.")
     keep_points_days: int = Field(1826, description="Days metric points and profiles are kept.")
+    lease_seconds: float = Field(60, gt=0, description="How long a worker holds what it claimed; after that another one may take it.")
     log_commit_seconds: float = Field(30, description="At most one commit to a model's prediction log in this time.")
     group_wait_seconds: float = Field(30, description="How long a message to a person waits for more.")
     group_interval_seconds: float = Field(300, description="Least time between two messages to one person about one model.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -25,10 +26,10 @@ def changes(*, model: UUID | None = None, object_type: str = "", object_id: str 
     return found
 
 
-def changes_among(
-    models: Iterable[UUID] | None, *, model: UUID | None = None, on: str = "", id: str = "", actor: str = "", since: datetime | None = None
+def changes_among(  # Any: ids or a QuerySet of them
+    models: Iterable[Any] | None, *, model: UUID | None = None, on: str = "", id: str = "", actor: str = "", since: datetime | None = None
 ) -> QuerySet[Change]:
-    """Changes of these models only (None: of everything), newest first; the other filters combine."""
+    """Changes of these models only (None: of everything), newest first; the other filters combine. `models`: ids, or a subquery of ids."""
     found = changes(model=model, object_type=on, object_id=id, since=since)
     if models is not None:
         found = found.filter(model_id__in=models)

@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from watchkeeper.accounts.models import Person
 from watchkeeper.core.errors import NotFound
-from watchkeeper.incidents.models import Incident
+from watchkeeper.incidents.models import Incident, PlanStep, TimelineEntry
 from watchkeeper.registry.models import RegisteredModel
 
 
@@ -91,3 +91,23 @@ def standing(models: QuerySet[RegisteredModel]) -> Standing:
         cost_per_day=Sum("cost_per_day"),
     )
     return Standing(**sums)
+
+
+def steps_of(numbers: Collection[int]) -> dict[int, list[PlanStep]]:
+    """The plans of many incidents, in order."""
+    found: dict[int, list[PlanStep]] = {}
+    for step in PlanStep.objects.filter(incident__in=numbers).select_related("done_by").order_by("position"):
+        found.setdefault(step.incident_id, []).append(step)
+    return found
+
+
+def step_of(incident: Incident, position: int) -> PlanStep:
+    found = PlanStep.objects.select_related("incident__model").filter(incident=incident, position=position).first()
+    if found is None:
+        raise NotFound(f"The plan of incident {incident.number} has no step {position}.", remedy="Reload the page: the plan may have changed.")
+    return found
+
+
+def timeline_of(incident: Incident) -> list[TimelineEntry]:
+    """Newest first."""
+    return list(incident.timeline.order_by("-at", "-id"))

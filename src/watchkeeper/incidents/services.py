@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from watchkeeper.accounts.models import Person
 from watchkeeper.core.errors import Conflict, InvalidInput
@@ -16,7 +17,7 @@ from watchkeeper.history.actors import PLATFORM, Actor
 from watchkeeper.history.services import record
 from watchkeeper.incidents.causes import Cause
 from watchkeeper.incidents.models import Incident, PlanStep, TimelineEntry
-from watchkeeper.monitoring.conditions import COUNTS_IN_LIGHT, Step
+from watchkeeper.monitoring.conditions import COUNTS_IN_LIGHT, ERRORS_UNTIL_TOLD, State, Step
 from watchkeeper.monitoring.effective import plan_of
 from watchkeeper.monitoring.evaluation import Transition
 from watchkeeper.monitoring.models import ConditionRow, RiskBinding
@@ -59,7 +60,9 @@ def follow(transitions: Sequence[Transition], *, now: datetime) -> list[News]:
     open_now = _open_incidents({t.binding.id for t in transitions})
     news: list[News] = []
     for transition in relevant:
-        news += _follow_one(transition, open_now.get((transition.binding.id, transition.segment, Incident.Kind.RISK)), now)
+        incident = open_now.get((transition.binding.id, transition.segment, Incident.Kind.RISK))
+        followed = _follow_one(transition, incident, now)
+        news += [*followed, *_follow_flapping(transition, followed[0].incident if followed else incident)]
     for transition in transitions:
         news += _follow_errors(transition, open_now.get((transition.binding.id, transition.segment, Incident.Kind.PLATFORM)), now)
     return news
@@ -79,7 +82,7 @@ def _follow_one(transition: Transition, incident: Incident | None, now: datetime
                 return [] if _was_resolved_by_hand(transition) else [_open(transition, now)]
             _update(incident, transition)
         case Step.RESOLVED:
-            _forget_reopening(transition)
+            forget_reopening([transition.binding], segment=transition.segment)
             return [resolve_automatically(incident, how=Incident.How.AUTO, now=now, at=transition.at)] if incident else []
         case Step.STARTED_RECOVERING if incident:
             _say(incident, "recovering", transition.explanation, at=transition.at)
@@ -87,22 +90,40 @@ def _follow_one(transition: Transition, incident: Incident | None, now: datetime
             incident.no_data_since = transition.at
             incident.save(update_fields=["no_data_since"])
             _say(incident, "no data", transition.explanation, at=transition.at)
-    if incident and transition.is_flapping_start:
-        _say(incident, "flapping", Text(N_("It keeps changing: no message is sent until it settles.")), at=transition.at)
-        return [News(incident, Happening.FLAPPING, incident.reopened)]
-    if incident and transition.is_flapping_stop:
-        return [News(incident, Happening.SETTLED, incident.reopened)]
+    if incident and incident.no_data_since and transition.condition.no_data_since is None:
+        incident.no_data_since = None
+        incident.save(update_fields=["no_data_since"])
     return []
 
 
+def _follow_flapping(transition: Transition, incident: Incident | None) -> list[News]:
+    """One message when it starts and one when it ends; the end mostly comes when nothing is open any more: then it is told of the last incident."""
+    if not transition.is_flapping_start and not transition.is_flapping_stop:
+        return []
+    incident = incident or _last(transition)
+    if incident is None:
+        return []
+    happening = Happening.FLAPPING if transition.is_flapping_start else Happening.SETTLED
+    text = N_("It keeps changing: no message is sent until it settles.") if transition.is_flapping_start else N_("It has settled.")
+    _say(incident, str(happening), Text(text), at=transition.at)
+    return [News(incident, happening, _count(incident, happening))]
+
+
+def _count(incident: Incident, kind: str) -> int:
+    """How often this has happened to the incident: tells the second message of a kind from the first."""
+    return incident.timeline.filter(kind=kind).count()
+
+
+def _last(transition: Transition) -> Incident | None:
+    found = Incident.objects.filter(binding=transition.binding, segment=transition.segment, kind=Incident.Kind.RISK)
+    return found.order_by("-opened_at", "-number").first()
+
+
 def _open(transition: Transition, now: datetime) -> News:
-    """Open a new incident, or reopen the last one: within 30 minutes, or after a change of its rule."""
-    last = (
-        Incident.objects.filter(binding=transition.binding, segment=transition.segment, kind=Incident.Kind.RISK)
-        .order_by("-opened_at", "-number")
-        .first()
-    )
-    if last and (last.how == Incident.How.RULE_CHANGED or (last.resolved_at and now - last.resolved_at <= REOPEN_WITHIN)):
+    """Open a new incident, or reopen the last one: within 30 minutes, or when it never was ok since its rule was changed."""
+    last = _last(transition)
+    fires_still = last is not None and last.how == Incident.How.RULE_CHANGED and State.OK not in transition.condition.past
+    if last and (fires_still or (last.resolved_at and transition.at - last.resolved_at <= REOPEN_WITHIN)):
         return reopen(last, explanation=transition.explanation, transition=transition, now=now)
     incident = _create(transition, kind=Incident.Kind.RISK, previous=last, now=now)
     PlanStep.objects.bulk_create(PlanStep(incident=incident, position=i, text=text) for i, text in enumerate(plan_of(transition.binding), start=1))
@@ -151,7 +172,9 @@ def reopen(incident: Incident, *, explanation: Text, transition: Transition | No
     incident.next_reminder_at = now + REMIND_EVERY.get(incident.criticality, REMIND_EVERY_ELSE)
     incident.escalate_at = now + ESCALATE_AFTER[incident.criticality] if incident.criticality in ESCALATE_AFTER else None
     if transition:
-        incident.value, incident.limit, incident.explanation = transition.condition.value, transition.condition.limit, explanation.as_json()
+        condition = transition.condition
+        incident.value, incident.limit, incident.explanation = condition.value, condition.limit, explanation.as_json()
+        incident.peak, incident.parts, incident.no_data_since = condition.peak, list(condition.parts), None
     incident.save()
     _say(incident, "reopened", explanation, at=now)
     record(
@@ -177,8 +200,10 @@ def _was_resolved_by_hand(transition: Transition) -> bool:
     ).exists()
 
 
-def _forget_reopening(transition: Transition) -> None:
-    Incident.objects.filter(binding=transition.binding, segment=transition.segment, reopen_at__isnull=False).update(reopen_at=None)
+def forget_reopening(bindings: Sequence[RiskBinding], *, segment: str | None = None) -> None:
+    """What was resolved by hand while it fired is not looked at again: its condition ended, or began anew."""
+    waiting = Incident.objects.filter(binding__in=bindings, kind=Incident.Kind.RISK, reopen_at__isnull=False)
+    (waiting if segment is None else waiting.filter(segment=segment)).update(reopen_at=None)
 
 
 def _follow_errors(transition: Transition, incident: Incident | None, now: datetime) -> list[News]:
@@ -206,6 +231,7 @@ def _close(incident: Incident, *, how: Incident.How, now: datetime) -> None:
 
 def close_open(bindings: Sequence[RiskBinding], *, how: Incident.How, now: datetime) -> list[News]:
     """Close what is open on these bindings, with the reason."""
+    forget_reopening(bindings)
     found = Incident.objects.filter(binding__in=bindings).exclude(state=Incident.State.RESOLVED).select_related("binding")
     return [resolve_automatically(incident, how=how, now=now, at=now) for incident in found]
 
@@ -216,7 +242,7 @@ def close_open(bindings: Sequence[RiskBinding], *, how: Incident.How, now: datet
 @transaction.atomic
 def acknowledge(incident: Incident, *, by: Person, now: datetime, until: datetime | None = None) -> None:
     """Somebody works on it: reminders and escalation stop until a time, then resume."""
-    _refuse_resolved(incident)
+    _lock_open(incident)
     lasts = ACKNOWLEDGED_FOR.get(incident.criticality, ACKNOWLEDGED_FOR_ELSE)
     incident.state, incident.acknowledged_at, incident.acknowledged_by = Incident.State.ACKNOWLEDGED, now, by
     incident.acknowledged_until = until or now + lasts
@@ -230,12 +256,11 @@ def acknowledge(incident: Incident, *, by: Person, now: datetime, until: datetim
 
 @transaction.atomic
 def assign(incident: Incident, *, to: Person, by: Person, now: datetime) -> News:
-    _refuse_resolved(incident)
+    _lock_open(incident)
     before, incident.assignee = incident.assignee_id, to
     incident.save(update_fields=["assignee"])
     _by_person(incident, "assigned", by, now, {"assignee": to.id, "before": before}, text=Text(N_("assigned to {name}"), {"name": str(to)}))
-    count = incident.timeline.filter(kind="assigned").count()
-    return News(incident, Happening.ASSIGNED, count)
+    return News(incident, Happening.ASSIGNED, _count(incident, "assigned"))
 
 
 @transaction.atomic
@@ -271,7 +296,7 @@ def tick_step(step: PlanStep, *, is_done: bool, by: Person, now: datetime, skipp
 @transaction.atomic
 def resolve(incident: Incident, *, cause: str, reason: str, by: Person, now: datetime) -> News:
     """Resolve by hand, with a cause. While it still fires a reason is needed, and it is looked at again after 24 hours."""
-    _refuse_resolved(incident)
+    _lock_open(incident)
     if cause not in Cause.values:
         raise InvalidInput(f"{cause!r} is not a cause.", remedy=f"One of: {', '.join(Cause.values)}.", fields={"cause": "required"})
     still_fires = is_firing(incident)
@@ -300,7 +325,10 @@ def set_cause(incident: Incident, *, cause: str, by: Person, now: datetime) -> N
 
 
 def is_firing(incident: Incident) -> bool:
-    return ConditionRow.objects.filter(binding=incident.binding_id, segment=incident.segment, state__in=COUNTS_IN_LIGHT).exists()
+    condition = ConditionRow.objects.filter(binding=incident.binding_id, segment=incident.segment)
+    if incident.kind == Incident.Kind.PLATFORM:
+        return condition.filter(errors__gte=ERRORS_UNTIL_TOLD).exists()
+    return condition.filter(state__in=COUNTS_IN_LIGHT).exists()
 
 
 # time
@@ -313,27 +341,37 @@ def due_news(*, now: datetime, limit: int = 200) -> list[News]:
 
 def _reopen_due(now: datetime, limit: int) -> list[News]:
     news = []
-    for incident in Incident.objects.filter(reopen_at__lte=now).select_related("binding")[:limit]:
-        if is_firing(incident) and incident.state == Incident.State.RESOLVED:
+    for incident in _due("reopen_at", now, limit):
+        if is_firing(incident) and not incident.is_open and not _is_open_again(incident):
             news.append(reopen(incident, explanation=Text.from_json(incident.explanation), transition=None, now=now))
         else:
             Incident.objects.filter(number=incident.number).update(reopen_at=None)
     return news
 
 
+def _due(field: str, now: datetime, limit: int) -> QuerySet[Incident]:
+    """What is due, locked: a person who acts on it at this moment is before or after, never in between."""
+    found = Incident.objects.filter(**{f"{field}__lte": now}).select_related("binding__policy_version", "model__unit").order_by(field, "number")
+    return found.select_for_update(of=("self",), skip_locked=True)[:limit]
+
+
+def _is_open_again(incident: Incident) -> bool:
+    same = Incident.objects.filter(binding=incident.binding_id, segment=incident.segment, kind=incident.kind)
+    return same.exclude(state=Incident.State.RESOLVED).exists()
+
+
 def _remind_due(now: datetime, limit: int) -> list[News]:
     news = []
-    for incident in Incident.objects.filter(next_reminder_at__lte=now).select_related("binding")[:limit]:
+    for incident in _due("next_reminder_at", now, limit):
         if not incident.is_open:
             Incident.objects.filter(number=incident.number).update(next_reminder_at=None)
             continue
         if incident.state == Incident.State.ACKNOWLEDGED:
             incident.state = Incident.State.OPEN  # the acknowledgement has run out
+            incident.escalate_at = now + ESCALATE_AFTER[incident.criticality] if incident.criticality in ESCALATE_AFTER else None
             _say(incident, "acknowledgement ended", Text(N_("The acknowledgement ran out; reminders resume.")), at=now)
         incident.reminders += 1
         incident.next_reminder_at = now + REMIND_EVERY.get(incident.criticality, REMIND_EVERY_ELSE)
-        if incident.criticality in ESCALATE_AFTER and incident.escalate_at is None and incident.reminders > 1:
-            incident.escalate_at = now + ESCALATE_AFTER[incident.criticality]
         incident.save(update_fields=["state", "reminders", "next_reminder_at", "escalate_at"])
         news.append(News(incident, Happening.REMINDED, incident.reminders))
     return news
@@ -341,11 +379,11 @@ def _remind_due(now: datetime, limit: int) -> list[News]:
 
 def _escalate_due(now: datetime, limit: int) -> list[News]:
     news = []
-    for incident in Incident.objects.filter(escalate_at__lte=now).select_related("binding")[:limit]:
+    for incident in _due("escalate_at", now, limit):
         Incident.objects.filter(number=incident.number).update(escalate_at=None)
         if incident.state == Incident.State.OPEN:
             _say(incident, "escalated", Text(N_("Nobody acknowledged it in time: the next circle was told.")), at=now)
-            news.append(News(incident, Happening.ESCALATED, incident.reopened))
+            news.append(News(incident, Happening.ESCALATED, _count(incident, "escalated")))
     return news
 
 
@@ -358,9 +396,10 @@ def _say(incident: Incident, kind: str, text: Text, *, at: datetime, actor: Acto
     )
 
 
-def tell_timeline(incident: Incident, text: Text, *, at: datetime) -> None:
-    """A line of the delivery log in the timeline: who was told."""
-    _say(incident, "told", text, at=at)
+def who_was_told(news: News, *, names: list[str], at: datetime) -> TimelineEntry:
+    """A line of the delivery log in the timeline, not saved yet."""
+    text = Text(N_("{happening:word}: told {names:list}"), {"happening": str(news.happening), "names": names})
+    return TimelineEntry(incident=news.incident, at=at, kind="told", actor_kind=PLATFORM.kind, actor_id=PLATFORM.id, text=text.as_json())
 
 
 def _by_person(
@@ -370,6 +409,8 @@ def _by_person(
     record(actor=Actor.person(by.id), action=action, on="incident", id=incident.number, model=incident.model_id, now=now, after=after)
 
 
-def _refuse_resolved(incident: Incident) -> None:
+def _lock_open(incident: Incident) -> None:
+    """Read it again and hold it: the page it was read for may be old. Refuses what is resolved."""
+    incident.refresh_from_db(from_queryset=Incident.objects.select_for_update())
     if not incident.is_open:
         raise Conflict(f"Incident {incident.number} is resolved already.", remedy="Look at the newest incident of this risk.")

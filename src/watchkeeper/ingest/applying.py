@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Max, Sum
 
 from watchkeeper import wire
@@ -30,7 +30,7 @@ from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.border import parse_json
-from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, MetricPoint, QuarantinedRow
+from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, MetricPoint, QuarantinedRow
 from watchkeeper.ingest.receiving import storable
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Training, deploy_version, log_training
@@ -61,17 +61,26 @@ class Applied:
         self.streams.setdefault(model, set()).add(stream)
 
 
-def apply_batches(telemetry: TelemetryLog, *, holder: str, now: datetime, models: int = 200) -> Applied:
-    """One round over the models that have something pending. One worker at a time applies for a model."""
+Follow = Callable[[UUID, str], None]
+
+
+def apply_batches(telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 200) -> Applied:
+    """One round over the models that have something pending. One worker at a time applies for a model.
+
+    `follow` is told of each model and stream in the transaction that marks their batches: what comes after them is never forgotten.
+    """
     applied = Applied()
-    pending = Batch.objects.filter(state=Batch.State.PENDING).values_list("model_id", flat=True).distinct()[:models]
-    for model_id in list(pending):
+    for model_id, streams in _due_streams(now, models).items():
         name = f"log:{model_id}"
         fence = take_lease(name, holder=holder, now=now, seconds=LEASE_SECONDS)
         if fence is None:
             continue
         try:
-            _apply_model(telemetry, model_id, partial(holds_lease, name, fence=fence), now, applied)
+            _apply_model(telemetry, model_id, streams, partial(holds_lease, name, fence=fence), now, follow, applied)
+        except DatabaseError:
+            raise
+        except Exception:  # a lost payload or a broken log stops its own model, never the others
+            log.exception("batches not applied", model=str(model_id))
         finally:
             release_lease(name, fence=fence, now=now)
     return applied
@@ -80,22 +89,39 @@ def apply_batches(telemetry: TelemetryLog, *, holder: str, now: datetime, models
 StillOurs = Callable[[], bool]
 
 
-def _apply_model(telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, applied: Applied) -> None:
+def _due_streams(now: datetime, models: int) -> dict[UUID, list[Stream]]:
+    """Models and their streams with something to apply now, in two queries: the log of a model takes one commit in 30 seconds, unless much waits."""
+    pending = Batch.objects.filter(state=Batch.State.PENDING).values("model_id", "stream").annotate(size=Sum("size"), begun=Max("log_group"))
+    committed = {
+        (cursor.model_id, cursor.stream): cursor.committed_at for cursor in LogCursor.objects.filter(model__batches__state=Batch.State.PENDING)
+    }
+    due: dict[UUID, list[Stream]] = {}
+    for row in pending.order_by("model_id"):
+        last = committed.get((row["model_id"], row["stream"]))
+        may_wait = row["stream"] in LOGGED and row["begun"] is None and row["size"] < GROUP_BYTES
+        if not (may_wait and last and last <= now < last + timedelta(seconds=settings().log_commit_seconds)):
+            due.setdefault(row["model_id"], []).append(Stream(row["stream"]))
+    return dict(list(due.items())[:models])
+
+
+def _apply_model(
+    telemetry: TelemetryLog, model_id: UUID, streams: Sequence[Stream], still_ours: StillOurs, now: datetime, follow: Follow, applied: Applied
+) -> None:
     model = RegisteredModel.objects.get(id=model_id)
-    for stream in (Stream.TRAINING, Stream.EVENTS, Stream.METRICS):
-        count = _apply_control_rows(model, stream, still_ours, now)
+    for stream in (stream for stream in (*_CONTROL, *LOGGED) if stream in streams):
+        if stream in _CONTROL:
+            count = _apply_control_rows(model, stream, still_ours, now, follow)
+        else:
+            group = _next_group(model, stream, still_ours, now)
+            count = len(group) if group and _apply_group(telemetry, model, stream, group, still_ours, now, follow) else 0
         if count:
             applied.add(model_id, stream, count)
-    for stream in LOGGED:
-        group = _next_group(telemetry, model, stream, still_ours, now)
-        if group and _apply_group(telemetry, model, stream, group, still_ours, now):
-            applied.add(model_id, stream, len(group))
 
 
 # training, events, metrics: rows of the control store
 
 
-def _apply_control_rows(model: RegisteredModel, stream: Stream, still_ours: StillOurs, now: datetime) -> int:
+def _apply_control_rows(model: RegisteredModel, stream: Stream, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
     batches = list(Batch.objects.filter(model=model, stream=stream, state=Batch.State.PENDING).order_by("id")[:GROUP_BATCHES])
     if not batches:
         return 0
@@ -107,6 +133,7 @@ def _apply_control_rows(model: RegisteredModel, stream: Stream, still_ours: Stil
             _CONTROL[stream](model, batch, rows)
         crash_point("apply: control rows before commit")
         Batch.objects.filter(id__in=[batch.id for batch in batches]).update(state=Batch.State.APPLIED, applied_at=now)
+        follow(model.id, stream)
     crash_point("apply: control rows after commit")
     return len(batches)
 
@@ -188,24 +215,22 @@ def _reference_table(rows: list[dict[str, Any]]) -> pa.Table:  # Any: JSON
     return pa.table(columns)
 
 
-_CONTROL: dict[Stream, Callable[[RegisteredModel, Batch, Sequence[dict[str, Any]]], None]] = {  # Any: JSON
-    Stream.METRICS: _store_points,
-    Stream.EVENTS: _store_events,
+_CONTROL: dict[Stream, Callable[[RegisteredModel, Batch, Sequence[dict[str, Any]]], None]] = {  # in the order in which they are applied; Any: JSON
     Stream.TRAINING: _store_trainings,
+    Stream.EVENTS: _store_events,
+    Stream.METRICS: _store_points,
 }
 
 
 # predictions, labels: rows of the log
 
 
-def _next_group(telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, still_ours: StillOurs, now: datetime) -> list[Batch]:
-    """The batches of the next commit: a group that was begun and not finished, else a new one if it is time for a commit."""
+def _next_group(model: RegisteredModel, stream: Stream, still_ours: StillOurs, now: datetime) -> list[Batch]:
+    """The batches of the next commit: a group that was begun and not finished, else a new one."""
     pending = Batch.objects.filter(model=model, stream=stream, state=Batch.State.PENDING).order_by("id")
     begun = pending.filter(log_group__isnull=False).order_by("log_group").first()
     if begun:
         return list(pending.filter(log_group=begun.log_group))
-    if not _is_time(model, stream, now):
-        return []
     with transaction.atomic():
         chosen: list[int] = []
         size = 0
@@ -216,24 +241,16 @@ def _next_group(telemetry: TelemetryLog, model: RegisteredModel, stream: Stream,
             size += batch_size
         if not chosen or not still_ours():
             return []
-        last = Batch.objects.filter(model=model, stream=stream).aggregate(last=Max("log_group"))["last"] or 0
-        kept = telemetry.last_sequence(model.id, stream, LANE) or 0  # batches are deleted after a week, the log remembers
-        Batch.objects.filter(id__in=chosen).update(log_group=max(last, kept) + 1)
+        cursor, _ = LogCursor.objects.get_or_create(model=model, stream=stream, defaults={"group": 0, "committed_at": now})
+        cursor.group, cursor.committed_at = cursor.group + 1, now
+        cursor.save(update_fields=["group", "committed_at"])
+        Batch.objects.filter(id__in=chosen).update(log_group=cursor.group)
     crash_point("apply: group written, not appended")
     return list(pending.filter(id__in=chosen))
 
 
-def _is_time(model: RegisteredModel, stream: Stream, now: datetime) -> bool:
-    """At most one commit per model and stream in 30 seconds, unless much is waiting."""
-    pending = Batch.objects.filter(model=model, stream=stream, state=Batch.State.PENDING)
-    last = Batch.objects.filter(model=model, stream=stream, state=Batch.State.APPLIED, log_group__isnull=False).aggregate(at=Max("applied_at"))["at"]
-    if last is None or now - last >= timedelta(seconds=settings().log_commit_seconds) or now < last:
-        return pending.exists()
-    return (pending.aggregate(size=Sum("size"))["size"] or 0) >= GROUP_BYTES
-
-
 def _apply_group(
-    telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, group: Sequence[Batch], still_ours: StillOurs, now: datetime
+    telemetry: TelemetryLog, model: RegisteredModel, stream: Stream, group: Sequence[Batch], still_ours: StillOurs, now: datetime, follow: Follow
 ) -> bool:
     known = dict(LogColumn.objects.filter(model=model, stream=stream).values_list("name", "type"))
     zone = ZoneInfo(model.timezone)
@@ -254,6 +271,7 @@ def _apply_group(
             _mark_dirty(model, table, zone, number)
             _notice_versions(model, table, group[-1].received_at)
         Batch.objects.filter(id__in=[batch.id for batch in group]).update(state=Batch.State.APPLIED, applied_at=now)
+        follow(model.id, stream)
         crash_point("apply: marked, before commit")
     crash_point("apply: marked, after commit")
     return True

@@ -142,6 +142,21 @@ class LogColumn(models.Model):
         return f"{self.name}: {self.type}"
 
 
+class LogCursor(models.Model):
+    """The last group of batches of a stream that was given a number, and when: the number outlives the batches."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
+    stream = models.CharField(max_length=12)
+    group = models.PositiveBigIntegerField()
+    committed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "stream"], name="log_cursor_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.stream}: {self.group}"
+
+
 class DirtyWindow(models.Model):
     """An hour of a model whose profile must be computed again. `batch` grows with each new row, so a recompute clears only what it saw."""
 

@@ -155,3 +155,12 @@ def batch_document(batch: Batch) -> dict[str, Any]:  # Any: JSON
             {"row": row.row, "field": row.field, "message": row.message, "remedy": row.remedy} for row in batch.quarantine.order_by("row")[:100]
         ],
     }
+
+
+def pooled_points(model: UUID, *, name: str, since: datetime) -> list[tuple[datetime, float, str]]:
+    """Time, value and dataset of one metric without segments, oldest first: what a chart draws."""
+    return list(series(model, name=name, since=since).filter(segment="").values_list("timestamp", "value", "dataset"))
+
+
+def quarantine_size(model: UUID) -> int:
+    return QuarantinedRow.objects.filter(model=model).count()

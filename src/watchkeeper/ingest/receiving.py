@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
+import structlog
+from django.db import DatabaseError, DataError, IntegrityError, close_old_connections, connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
@@ -29,6 +30,7 @@ from watchkeeper.registry.queries import TokenHolder
 from watchkeeper.wire import Stream
 from watchkeeper.wire.rows import Receipt
 
+log = structlog.get_logger()
 INLINE_BYTES = 256 * 1024
 GROUP_MOST = 256
 WAIT_SECONDS = 30.0
@@ -79,6 +81,8 @@ class Receiver:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
+        for folder in (path.parent, path.parent.parent, self.folder):  # the names as well, or a power cut leaves a file nobody finds
+            _sync_folder(folder)
         return relative
 
     def _ensure_thread(self) -> None:
@@ -94,13 +98,10 @@ class Receiver:
             group = self._next_group()
             try:
                 close_old_connections()
-                _store_twice_if_raced(group)
-            except DatabaseError as problem:
+                _store_apart_if_refused(group)
+            except Exception:  # the thread must outlive whatever one group brings
+                log.exception("ingest: a group was not stored")
                 connection.close()
-                for arrival in group:
-                    arrival.error = Unavailable(
-                        f"The database refused: {type(problem).__name__}.", remedy="Send the same batch again, with the same batch_id."
-                    )
             finally:
                 for arrival in group:
                     arrival.error = arrival.error or (None if arrival.receipt else Unavailable("Not stored.", remedy="Send the same batch again."))
@@ -114,6 +115,27 @@ class Receiver:
             except queue.Empty:
                 break
         return group
+
+
+def _store_apart_if_refused(group: Sequence[Arrival]) -> None:
+    """A group that the database refuses for what is in it is stored one by one: a broken batch spoils no other. One that does not answer is not asked
+    again."""
+    try:
+        _store_twice_if_raced(group)
+    except (DataError, IntegrityError) as problem:
+        if len(group) == 1:
+            _fail(group, problem)
+            return
+        for arrival in group:
+            _store_apart_if_refused([arrival])
+    except DatabaseError as problem:
+        connection.close()
+        _fail(group, problem)
+
+
+def _fail(group: Sequence[Arrival], problem: DatabaseError) -> None:
+    for arrival in group:
+        arrival.error = Unavailable(f"The database refused: {type(problem).__name__}.", remedy="Send the same batch again, with the same batch_id.")
 
 
 def _store_twice_if_raced(group: Sequence[Arrival]) -> None:
@@ -169,6 +191,14 @@ def _answer(arrival: Arrival, earlier: Earlier | None) -> Callable[[], None]:
             arrival, Conflict(f"Batch id {submission.key!r} was used with another content.", remedy="A repair uses a new batch id.")
         )
     return lambda: _accept(arrival, is_duplicate=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _accept(arrival: Arrival, *, is_duplicate: bool = False) -> None:

@@ -39,7 +39,7 @@ def notice_outage(*, now: datetime, longer_than: timedelta) -> tuple[datetime, d
     last = WorkerBeat.objects.aggregate(at=Max("at"))["at"]
     if last is None or now - last < longer_than:
         return None
-    Outage.objects.create(start=last, end=now)
+    Outage.objects.update_or_create(start=last, defaults={"end": now})  # noticed again until the first beat after it
     return last, now
 
 

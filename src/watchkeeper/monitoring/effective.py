@@ -42,3 +42,15 @@ def plan_of(binding: RiskBinding) -> list[str]:
     if binding.policy_version and binding.policy_version.action_plan is not None:
         return list(binding.policy_version.action_plan)
     return list(risks.get(binding.type).plan)
+
+
+def inherited_params(kind: RiskType, policy: PolicyVersion | None) -> dict[str, Any]:  # Any: JSON
+    """What a binding without parameters of its own would use, as far as it is known: a required one has no default."""
+    shapes = kind.params.model_json_schema().get("properties", {})
+    defaults = {name: shape["default"] for name, shape in shapes.items() if "default" in shape}
+    return defaults | (dict(policy.params) if policy else {})
+
+
+def usual_plan(type: str, policy: PolicyVersion | None) -> list[str]:
+    """The plan of a binding that has none of its own."""
+    return list(policy.action_plan) if policy and policy.action_plan is not None else list(risks.get(type).plan)

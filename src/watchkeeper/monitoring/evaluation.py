@@ -15,12 +15,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Q
 
 from watchkeeper import risks
 from watchkeeper.core.evidence import Evidence
 from watchkeeper.core.finding import Finding, Outcome
+from watchkeeper.core.settings import settings
 from watchkeeper.core.text import N_, Text
 from watchkeeper.monitoring.conditions import Condition, Rule, Step, fail, step
 from watchkeeper.monitoring.effective import effective_of
@@ -30,8 +31,8 @@ from watchkeeper.monitoring.rows import condition_of, row_of
 from watchkeeper.monitoring.schedules import missed_since, next_due
 
 log = structlog.get_logger()
-LEASE = timedelta(seconds=60)
 AT_ONCE = 100
+VANISHED = Finding.unknown(Text(N_("this segment sent nothing")))
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ class Transition:
 
 
 def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
-    """Claim due bindings for a minute; returns the claim, under which `claimed` finds them."""
+    """Claim due bindings for the time of a lease; returns the claim, under which `claimed` finds them."""
     claim = uuid4().hex
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
     due = RiskBinding.objects.filter(free, next_due_at__lte=now).order_by("next_due_at").values("id")[:limit]
     RiskBinding.objects.filter(free, next_due_at__lte=now, id__in=list(due.values_list("id", flat=True))).update(
-        claim=claim, claimed_until=now + LEASE
+        claim=claim, claimed_until=now + timedelta(seconds=settings().lease_seconds)
     )
     return claim
 
@@ -72,7 +73,7 @@ def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
 def claimed(claim: str, *, lock: bool = False) -> list[RiskBinding]:
     """The bindings still held under a claim; with `lock` they stay so until the transaction ends."""
     found = RiskBinding.objects.filter(claim=claim).select_related("policy_version__policy", "model")
-    if lock and connection.features.has_select_for_update:
+    if lock:
         found = found.select_for_update(of=("self",))
     return list(found.order_by("id"))
 
@@ -81,8 +82,21 @@ def evaluate(bindings: Sequence[RiskBinding], *, now: datetime) -> list[Evaluati
     """Evaluate, reading evidence once per kind. One failing evaluator does not hold up the rest."""
     evidence: dict[type[Evidence], Mapping[UUID, Evidence]] = {}
     for kind, models in _models_by_evidence(bindings).items():
-        evidence[kind] = load_evidence(kind, models, now=now)
+        evidence[kind] = _load(kind, models, now)
     return [_evaluate_one(binding, evidence) for binding in bindings]
+
+
+def _load(kind: type[Evidence], models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    """Evidence of many models at once; when that fails, of each by itself, so that one broken model does not hold up the rest."""
+    try:
+        return load_evidence(kind, models, now=now)
+    except DatabaseError:
+        raise
+    except Exception:  # stored text of one model, such as a timetable, may be anything
+        log.exception("evidence failed", kind=kind.__name__)
+        if len(models) == 1:
+            return {}
+        return {model: evidence for model in models for evidence in _load(kind, [model], now).values()}
 
 
 def _models_by_evidence(bindings: Iterable[RiskBinding]) -> dict[type[Evidence], set[UUID]]:
@@ -98,6 +112,8 @@ def _evaluate_one(binding: RiskBinding, evidence: Mapping[type[Evidence], Mappin
     start = perf_counter()
     try:
         kind = risks.get(binding.type)
+        if binding.model_id not in evidence[kind.needs]:
+            raise LookupError(f"the evidence {kind.needs.__name__} of this model cannot be read")
         findings = kind.findings(evidence[kind.needs][binding.model_id], effective_of(binding).params)
     except Exception as problem:  # a plugin may raise anything; it must not stop the others
         log.exception("evaluation failed", risk=binding.type, binding=str(binding.id), model=str(binding.model_id))
@@ -105,21 +121,29 @@ def _evaluate_one(binding: RiskBinding, evidence: Mapping[type[Evidence], Mappin
     return Evaluation(binding, findings, seconds=perf_counter() - start)
 
 
-def store(evaluations: Sequence[Evaluation], *, now: datetime) -> list[Transition]:
-    """Write conditions, findings and next due times of bindings whose claim the caller holds. Returns what happened."""
+def store(evaluations: Sequence[Evaluation], *, now: datetime, due: Mapping[UUID, datetime | None]) -> list[Transition]:
+    """Write conditions, findings and next due times of bindings whose claim the caller holds. Returns what happened.
+
+    `due` are the due times as they are now: one that moved since the claim asks for another evaluation.
+    """
     rows = {(row.binding_id, row.segment): row for row in ConditionRow.objects.filter(binding__in=[e.binding for e in evaluations])}
     transitions: list[Transition] = []
     changed: list[ConditionRow] = []
+    gone: list[ConditionRow] = []
     for evaluation in evaluations:
         at = min(evaluation.binding.next_due_at or now, now)
         for segment, finding in _by_segment(evaluation, rows):
             row = rows.get((evaluation.binding.id, segment))
             transition, after = _advance(evaluation, row, segment, finding, at)
-            changed.append(row_of(after, evaluation.binding.id, segment, explanation=transition.explanation, evaluated_at=now, existing=row))
             transitions.append(transition)
+            if row and finding is VANISHED and not after.past:  # a place kept by failed evaluations before any segment was known
+                gone.append(row)
+                continue
+            changed.append(row_of(after, evaluation.binding.id, segment, explanation=transition.explanation, evaluated_at=now, existing=row))
     _save_conditions(changed)
+    ConditionRow.objects.filter(pk__in=[row.pk for row in gone]).delete()
     _save_findings(evaluations, now)
-    _schedule_next(evaluations, now)
+    _schedule_next(evaluations, now, due)
     return transitions
 
 
@@ -129,8 +153,7 @@ def _by_segment(evaluation: Evaluation, rows: Mapping[tuple[UUID, str], Conditio
     if evaluation.error:
         return [(segment, None) for segment in known or [""]]
     found = {finding.segment: finding for finding in evaluation.findings}
-    vanished = Finding.unknown(Text(N_("this segment sent nothing")))
-    return [*found.items(), *((segment, vanished) for segment in known if segment not in found)]
+    return [*found.items(), *((segment, VANISHED) for segment in known if segment not in found)]
 
 
 def _advance(evaluation: Evaluation, row: ConditionRow | None, segment: str, finding: Finding | None, at: datetime) -> tuple[Transition, Condition]:
@@ -215,12 +238,12 @@ def _tally(evaluation: Evaluation) -> tuple[int, int, int, int]:
     return (outcomes.count(Outcome.QUIET), outcomes.count(Outcome.FIRED), outcomes.count(Outcome.UNKNOWN), int(bool(evaluation.error)))
 
 
-def _schedule_next(evaluations: Sequence[Evaluation], now: datetime) -> None:
+def _schedule_next(evaluations: Sequence[Evaluation], now: datetime, due: Mapping[UUID, datetime | None]) -> None:
     for evaluation in evaluations:
         binding = evaluation.binding
-        due = binding.next_due_at or now
-        binding.missed += missed_since(binding.schedule, due=due, now=now, spread_by=binding.id) if binding.evaluated_at else 0
-        binding.next_due_at = _next_due(evaluation, now)
+        was_due, is_due = binding.next_due_at or now, due[binding.id]
+        binding.missed += missed_since(binding.schedule, due=was_due, now=now, spread_by=binding.id) if binding.evaluated_at else 0
+        binding.next_due_at = is_due if is_due != binding.next_due_at else _next_due(evaluation, now)
         binding.evaluated_at, binding.claim, binding.claimed_until = now, "", None
     _executemany(RiskBinding, [e.binding for e in evaluations], ["next_due_at", "claim", "claimed_until", "evaluated_at", "missed"])
 

@@ -58,10 +58,22 @@ def _outage_seconds(
     """How much of each silence was our own outage."""
     if not outages:
         return {}
+    apart = _without_overlaps(outages)
     return {
-        stream: sum(max((min(end, now) - max(start, at)).total_seconds(), 0.0) for start, end in outages)
+        stream: sum(max((min(end, now) - max(start, at)).total_seconds(), 0.0) for start, end in apart)
         for stream, at in {"predictions": created_at, **heard}.items()
     }
+
+
+def _without_overlaps(outages: Collection[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Several workers that start together note the same outage: it counts once."""
+    apart: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(outages):
+        if apart and start <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(apart[-1][1], end)
+        else:
+            apart.append((start, end))
+    return apart
 
 
 def _expected_at(expected: Mapping[str, str] | None, now: datetime) -> datetime | None:

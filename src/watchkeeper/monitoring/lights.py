@@ -27,18 +27,35 @@ class LightStep:
 
 
 def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]:
-    """Read the lights anew; a change of light or score leaves a row with its causes."""
+    """Read the lights anew; a change of light or score leaves a row with its causes.
+
+    The lights are locked before the conditions are read: two workers with risks of the same model each see what the other stored.
+    """
+    lights = {light.model_id: light for light in ModelLight.objects.filter(model__in=models).order_by("model").select_for_update()}
     bindings = list(RiskBinding.objects.filter(model__in=models, removed_at=None, criticality__gt=0, model__retired_at=None))
     conditions = _conditions(bindings)
     by_model: dict[UUID, list[RiskBinding]] = defaultdict(list)
     for binding in bindings:
         by_model[binding.model_id].append(binding)
-    lights = {light.model_id: light for light in ModelLight.objects.filter(model__in=models)}
-    steps = []
+    saved: list[ModelLight] = []
+    changes: list[LightChange] = []
+    steps: list[LightStep] = []
     for model_id in models:
         reading = read_light([_contribution(binding, conditions) for binding in by_model[model_id]], cutoffs())
-        changed = _save(model_id, reading, lights.get(model_id), by_model[model_id], conditions, now)
-        steps += [changed] if changed else []
+        stored = lights.get(model_id)
+        if stored and (stored.light, stored.score, stored.known, stored.total) == (reading.light, reading.score, reading.known, reading.total):
+            continue
+        before = Light(stored.light) if stored else Light.GREY
+        is_new_light = stored is None or before is not reading.light
+        since = now if stored is None or is_new_light else stored.since
+        saved.append(ModelLight(model_id, light=reading.light, score=reading.score, known=reading.known, total=reading.total, since=since))
+        if is_new_light or (stored and stored.score != reading.score):
+            causes = _causes(reading, by_model[model_id], conditions)
+            changes.append(LightChange(model_id=model_id, at=now, light=reading.light, score=reading.score, causes=causes))
+        if is_new_light:
+            steps.append(LightStep(model_id, before, reading.light, reading.score))
+    LightChange.objects.bulk_create(changes)
+    ModelLight.objects.bulk_create(saved, update_conflicts=True, unique_fields=["model"], update_fields=["light", "score", "known", "total", "since"])
     return steps
 
 
@@ -63,34 +80,7 @@ def _contribution(binding: RiskBinding, conditions: dict[UUID, list[ConditionRow
     )
 
 
-def _save(
-    model_id: UUID,
-    reading: Reading,
-    stored: ModelLight | None,
-    bindings: list[RiskBinding],
-    conditions: dict[UUID, list[ConditionRow]],
-    now: datetime,
-) -> LightStep | None:
-    before = Light(stored.light) if stored else Light.GREY
-    changed = stored is None or before is not reading.light
-    if stored and not changed and (stored.score, stored.known, stored.total) == (reading.score, reading.known, reading.total):
-        return None
-    if changed or (stored and stored.score != reading.score):
-        LightChange.objects.create(model_id=model_id, at=now, light=reading.light, score=reading.score, causes=_causes(reading, bindings, conditions))
-    ModelLight.objects.update_or_create(
-        model_id=model_id,
-        defaults={
-            "light": reading.light,
-            "score": reading.score,
-            "known": reading.known,
-            "total": reading.total,
-            "since": now if changed or stored is None else stored.since,
-        },
-    )
-    return LightStep(model_id, before, reading.light, reading.score) if changed else None
-
-
-def _causes(reading: Reading, bindings: list[RiskBinding], conditions: dict[UUID, list[ConditionRow]]) -> list[dict[str, Any]]:  # Any: JSON
+def _causes(reading: Reading, bindings: Collection[RiskBinding], conditions: dict[UUID, list[ConditionRow]]) -> list[dict[str, Any]]:  # Any: JSON
     """What fired, in the words it fired with: the light of a past day explains itself."""
     causes = []
     for binding in bindings:

@@ -193,7 +193,7 @@ class WorkerBeat(models.Model):
 class Outage(models.Model):
     """A time when no worker ran: silence in it is never held against a model."""
 
-    start = models.DateTimeField()
+    start = models.DateTimeField(unique=True)  # several workers notice the same one
     end = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -261,3 +261,14 @@ def evaluation_totals(day: date) -> dict[str, int]:
 def lights_by_model() -> list[tuple[UUID, str, str]]:
     found = ModelLight.objects.filter(model__retired_at=None).order_by("model__name")
     return list(found.values_list("model_id", "model__name", "light"))
+
+
+def title_of(type: str) -> str:
+    """The title of a risk type; its key when the plugin is gone."""
+    return risks.catalogue()[type].title if type in risks.catalogue() else type
+
+
+def light_log(model: UUID, *, since: datetime) -> list[tuple[datetime, str, list[Text]]]:
+    """Changes of light with the explanations of what fired then, newest first."""
+    found = LightChange.objects.filter(model=model, at__gte=since).order_by("-at", "-id")
+    return [(change.at, change.light, [Text.from_json(cause["explanation"]) for cause in change.causes]) for change in found]

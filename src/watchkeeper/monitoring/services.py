@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from watchkeeper import risks
 from watchkeeper.accounts.models import Unit
@@ -22,9 +22,10 @@ from watchkeeper.core.errors import Conflict, InvalidInput
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import difference, record
 from watchkeeper.monitoring.effective import effective_params
+from watchkeeper.monitoring.lights import update_lights
 from watchkeeper.monitoring.models import ConditionRow, Policy, PolicyVersion, RiskBinding
 from watchkeeper.monitoring.schedules import check_schedule
-from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.registry.models import EVALUATED_STAGES, RegisteredModel
 
 MOST_BINDINGS = 200
 LONGEST_WAIT = timedelta(days=90)
@@ -59,10 +60,10 @@ def bind_risk(model: RegisteredModel, *, wanted: Binding, actor: Actor, now: dat
     effective_params(kind, wanted.policy, wanted.params or {})
     fields = _fields(wanted, kind.key)
     _check_fields(fields)
-    binding = RiskBinding.objects.create(
-        model=model, type=kind.key, policy_version=wanted.policy, created_at=now, next_due_at=now if fields["criticality"] else None, **fields
-    )
+    due = now if fields["criticality"] and model.stage in EVALUATED_STAGES else None
+    binding = RiskBinding.objects.create(model=model, type=kind.key, policy_version=wanted.policy, created_at=now, next_due_at=due, **fields)
     record(actor=actor, action="bound", on="risk", id=binding.id, model=model.id, now=now, after={"type": kind.key, **_described(binding)})
+    update_lights([model.id], now=now)
     return binding
 
 
@@ -84,6 +85,9 @@ CLOSING = {"params", "policy_version"}  # editing these closes what is open as "
 @transaction.atomic
 def edit_binding(binding: RiskBinding, *, fields: Mapping[str, Any], actor: Actor, now: datetime, reason: str = "") -> bool:  # Any: values of fields
     """Change a binding; it is evaluated at once. True when the rule itself changed, so that what is open must be closed as "rule changed"."""
+    binding.refresh_from_db(from_queryset=RiskBinding.objects.select_for_update())  # another edit, or a worker, may have been faster
+    if binding.removed_at:
+        raise Conflict("This risk was removed from the model.", remedy="Bind it again.")
     wanted = dict(fields)
     if "params" in wanted or "policy_version" in wanted:
         effective_params(risks.get(binding.type), wanted.get("policy_version", binding.policy_version), wanted.get("params", binding.params))
@@ -93,7 +97,7 @@ def edit_binding(binding: RiskBinding, *, fields: Mapping[str, Any], actor: Acto
     changed = {name for name, value in wanted.items() if getattr(binding, name) != value}
     for name, value in wanted.items():
         setattr(binding, name, value)
-    binding.next_due_at = now if binding.criticality else None
+    binding.next_due_at = now if binding.criticality and binding.model.stage in EVALUATED_STAGES else None
     binding.claim, binding.claimed_until = "", None
     binding.save()
     was, became = difference(before, _described(binding))
@@ -109,6 +113,19 @@ def remove_binding(binding: RiskBinding, *, actor: Actor, now: datetime, reason:
     record(actor=actor, action="removed", on="risk", id=binding.id, model=binding.model_id, now=now, before=_described(binding), reason=reason)
 
 
+def _evaluated() -> QuerySet[RiskBinding]:
+    """Bindings that are evaluated at all: not removed, not switched off, of a model that is neither paused nor retired."""
+    return RiskBinding.objects.filter(removed_at=None, criticality__gt=0, model__stage__in=EVALUATED_STAGES)
+
+
+def make_due(bindings: QuerySet[RiskBinding], *, now: datetime) -> None:
+    """Due now, unless they are overdue already. What a worker is evaluating just now may have read too early: it stays due after that."""
+    overdue = Q(next_due_at__lt=now, claimed_until=None)
+    RiskBinding.objects.filter(id__in=list(_evaluated().filter(id__in=bindings).exclude(overdue).values_list("id", flat=True))).update(
+        next_due_at=now
+    )
+
+
 def reset_conditions(bindings: Sequence[RiskBinding]) -> None:
     """Forget the conditions of bindings whose rule changed or that were closed: the next evaluation starts anew."""
     ConditionRow.objects.filter(binding__in=bindings).delete()
@@ -120,16 +137,16 @@ def suspend_bindings(model: RegisteredModel) -> None:
 
 
 def resume_bindings(model: RegisteredModel, *, now: datetime) -> None:
-    model.bindings.filter(removed_at=None, criticality__gt=0).update(next_due_at=now)
+    make_due(model.bindings.all(), now=now)
 
 
 def evaluate_soon(models: Mapping[UUID, frozenset[str]], *, now: datetime) -> None:
-    """New rows of these streams came: what waits for events, and what is not ok, is due now."""
+    """New rows of these streams came: what waits for events, and what is not settled, is due now."""
     for model_id, streams in models.items():
         kinds = [kind.key for kind in risks.catalogue().values() if streams & STREAMS_OF.get(kind.needs.__name__, frozenset())]
-        waiting = Q(schedule={"on": "event"}) | ~Q(conditions__state="ok") | Q(conditions__isnull=True) | ~Q(conditions__data="fresh")
-        due = RiskBinding.objects.filter(waiting, model=model_id, type__in=kinds, removed_at=None, criticality__gt=0)
-        RiskBinding.objects.filter(id__in=list(due.values_list("id", flat=True))).exclude(next_due_at__lt=now).update(next_due_at=now)
+        unsettled = ~Q(conditions__state="ok") | Q(conditions__isnull=True) | ~Q(conditions__data="fresh")
+        waiting = Q(schedule={"on": "event"}) | (unsettled & Q(m=1))  # n of m counts evaluations: none may be slipped in between
+        make_due(RiskBinding.objects.filter(waiting, model=model_id, type__in=kinds), now=now)
 
 
 ALL_STREAMS = frozenset({"predictions", "labels", "metrics", "events", "training", "heartbeat"})
@@ -147,7 +164,7 @@ STREAMS_OF: Mapping[str, frozenset[str]] = {
 def passport_changed(model: RegisteredModel, *, now: datetime) -> None:
     """Risks that look at the passport are due at once: an owner added clears its risk within a second."""
     kinds = [kind.key for kind in risks.catalogue().values() if kind.needs.__name__ in ("Passport", "MetricHistory")]
-    model.bindings.filter(type__in=kinds, removed_at=None, criticality__gt=0).update(next_due_at=now)
+    make_due(model.bindings.filter(type__in=kinds), now=now)
 
 
 # policies

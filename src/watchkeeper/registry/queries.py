@@ -292,3 +292,48 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def versions_of(model: RegisteredModel) -> list[ModelVersion]:
+    """Newest first, with their baselines."""
+    return list(ModelVersion.objects.filter(model=model).prefetch_related("baselines__inherited_from__version").order_by("-is_current", "-created_at"))
+
+
+def ownerships_of(model: RegisteredModel) -> list[Ownership]:
+    return list(Ownership.objects.filter(model=model).select_related("person", "team").order_by("side", "id"))
+
+
+def tokens_of(model: RegisteredModel) -> list[IntegrationToken]:
+    """Active ones first, newest first."""
+    return list(IntegrationToken.objects.filter(model=model).order_by("revoked_at", "-created_at"))
+
+
+def sources_of(model: RegisteredModel) -> list[DataSource]:
+    return list(model.data_sources.order_by("address"))
+
+
+def token_of(model: RegisteredModel, id: str) -> IntegrationToken:
+    found = IntegrationToken.objects.filter(model=model, id=id).first()
+    if found is None:
+        raise NotFound("No such token on this model.", remedy="The tab Tokens lists them.")
+    return found
+
+
+def metric_of(model: RegisteredModel, name: str) -> Metric:
+    found = Metric.objects.filter(model=model, name=name).first()
+    if found is None:
+        raise NotFound(f"{model.name} declares no metric {name!r}.", remedy="The passport lists its metrics.")
+    return found
+
+
+def link_checks_of(model: RegisteredModel) -> dict[str, LinkCheck]:
+    """What the last check of each link said."""
+    return {check.field: check for check in LinkCheck.objects.filter(model=model)}
+
+
+def people_who_see(model: RegisteredModel) -> list[Person]:
+    """Active people who may see a model: those with a role on its unit or above it, and its owners."""
+    above = [UUID(hex=part) for part in model.unit.path.split("/") if part]
+    owners = Q(ownerships__model=model) | Q(teams__ownerships__model=model)
+    found = Person.objects.filter(Q(grants__unit__in=above) | owners, is_active=True, is_service=False)
+    return list(found.distinct().order_by("name", "email"))

@@ -18,6 +18,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from watchkeeper.web import present
 
@@ -149,14 +150,7 @@ def _metric_spec(chart: MetricChart, width: int) -> Spec:
     for line in reversed(shown):
         layers += _line_layers(line, is_main=line is shown[0], limits=chart.limits, names=len(shown) > 1)
     scale = {"domain": [low, high], "nice": False, "zero": False}
-    return _frame(layers, chart.start, chart.end, scale, width=width, height=height, room=_room(chart, shown))
-
-
-def _room(chart: MetricChart, shown: Sequence[Line]) -> int:
-    """Space on the right for what stands at the ends of lines."""
-    texts = [present.number(line.points[-1][1]) + (line.name if len(shown) > 1 else "") for line in shown]
-    texts += [f"limit {present.number(value)}" for value in (chart.limits.lower, chart.limits.upper) if value is not None]
-    return min(160, 14 + 7 * max((len(text) for text in texts), default=4))
+    return _frame(layers, chart.start, chart.end, scale, width=width, height=height)
 
 
 def _domain(values: Sequence[float]) -> tuple[float, float]:
@@ -219,7 +213,7 @@ def _limit_layers(limits: Limits) -> list[Spec]:
         if value is None:
             continue
         layers.append(_rule(value, dash=None))
-        layers.append(_end_text(value, present.translated("limit %(value)s") % {"value": present.number(value)}, "var(--ink-2)"))
+        layers.append(_end_text(value, gettext("limit %(value)s") % {"value": present.number(value)}, "var(--ink-2)"))
         if clear is not None and clear != value:
             layers.append(_rule(clear, dash=[1, 4]))
     return layers
@@ -267,10 +261,10 @@ def _volume_spec(chart: VolumeChart, width: int) -> Spec:
         *_event_layers(chart.marks, width),
     ]
     top = max((count for _, count in chart.counts), default=1)
-    return _frame(layers, chart.start, chart.end, {"domain": [0, top * 1.1 or 1], "nice": False}, width=width, height=150, room=10)
+    return _frame(layers, chart.start, chart.end, {"domain": [0, top * 1.1 or 1], "nice": False}, width=width, height=150)
 
 
-def _frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, width: int, height: int, room: int) -> Spec:
+def _frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, width: int, height: int) -> Spec:
     """Axes and sizes that all charts share."""
     days = (end - start).total_seconds() / 86400
     pattern = "%H:%M" if days <= 3 else "%-d %b" if days <= 200 else "%b %Y"
@@ -289,7 +283,7 @@ def _frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, w
         "height": height,
         "background": None,
         "autosize": {"type": "fit", "contains": "padding"},
-        "padding": {"left": 0, "top": 6, "right": room, "bottom": 0},
+        "padding": {"left": 0, "top": 6, "right": 8, "bottom": 0},
         "layer": [base, *layers],
         "config": {
             "font": "sans-serif",

@@ -284,7 +284,21 @@ class RiskForm(PlainForm):
         return [self[name] for name in self.asked]
 
 
-# silences
+# channels and silences
+
+
+class ChannelForm(PlainForm):
+    """What every kind of channel has; its settings come from its own schema."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, help_text=_("As people call it, e.g. #model-alerts."))
+    of = forms.ChoiceField(label=_("Whose channel"))
+
+    def __init__(self, *args: Any, of: Any, **kwargs: Any) -> None:  # Any: Django's own arguments, and grouped choices
+        super().__init__(*args, **kwargs)
+        if of is None:
+            del self.fields["of"]
+        else:
+            self.offer("of", of)
 
 
 class SilenceForm(PlainForm):

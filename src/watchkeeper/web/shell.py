@@ -90,7 +90,7 @@ def frame(request: HttpRequest) -> Shell:
     tallies = monitoring.unit_tallies(person)
     counts = {"incidents": incidents.incidents_for(person, state="open").count(), "models": sum(sum(lights.values()) for lights in tallies.values())}
     counts["inbox"] = alerts.unread(person)
-    section = request.resolver_match.url_name.split("_")[0] if request.resolver_match and request.resolver_match.url_name else ""
+    section = _section(request)
     beat = pulse(now=page.now())
     return Shell(
         entries=tuple(Entry(gettext(label), url, counts.get(name, 0), name == section) for name, label in ENTRIES if (url := _url(name))),
@@ -99,11 +99,17 @@ def frame(request: HttpRequest) -> Shell:
         pulse_words=_pulse_words(beat),
         section=section,
         inbox_url=_url("inbox"),
-        wizard_url=_url("wizard"),
+        wizard_url=_url("models_new"),
         account_url=_url("account"),
         languages=tuple(django_settings.LANGUAGES),
         themes=tuple((code, gettext(label)) for code, label in THEMES),
     )
+
+
+def _section(request: HttpRequest) -> str:
+    """The line of the navigation a page belongs to: pages are named after it, those of one model or incident after that."""
+    first = ((request.resolver_match and request.resolver_match.url_name) or "").split("_")[0]
+    return {"model": "models", "risk": "models", "incident": "incidents"}.get(first, first)
 
 
 def _url(name: str) -> str:

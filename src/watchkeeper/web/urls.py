@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from watchkeeper.web import operations, shell
-from watchkeeper.web.views import board, incidents, models, risks
+from watchkeeper.web.views import account, board, changes, channels, inbox, incidents, models, people, policies, risks, sources, wizard
 
 # the board, models with their risks, incidents
 MAIN = [
@@ -49,10 +49,59 @@ MAIN = [
     path("incidents/<int:number>/chart/", incidents.chart, name="incident_chart"),
 ]
 
+# sign-in, registration, people, channels, inbox, sources, policies, changes
+AROUND = [
+    path("sign-in/<str:secret>/", account.sign_in_link, name="account_link"),
+    path("account/welcome/", account.welcome, name="account_welcome"),
+    path("account/password/reset/", account.ask_for_link, name="account_forgotten"),
+    path("account/email/", account.profile),
+    path("profile/", account.profile, name="account"),
+    path("profile/keys/", account.create_key, name="account_key_create"),
+    path("profile/keys/<str:id>/revoke/", account.revoke_key, name="account_key_revoke"),
+    path("models/new/", wizard.new, name="models_new"),
+    path("models/<uuid:id>/setup/", wizard.setup, name="models_setup"),
+    path("models/<uuid:id>/setup/waiting/", wizard.waiting, name="models_waiting"),
+    path("models/<uuid:id>/setup/token/", wizard.token, name="models_token"),
+    path("people/", people.people, name="people"),
+    path("people/invite/", people.invite, name="people_invite"),
+    path("people/<uuid:id>/", people.person, name="people_one"),
+    path("people/<uuid:id>/roles/", people.grant, name="people_grant"),
+    path("people/<uuid:id>/link/", people.link, name="people_link"),
+    path("people/<uuid:id>/leave/", people.deactivate, name="people_deactivate"),
+    path("roles/<uuid:id>/revoke/", people.revoke, name="people_revoke"),
+    path("teams/new/", people.create_team, name="people_team_create"),
+    path("teams/<uuid:id>/", people.team, name="people_team"),
+    path("units/", people.units, name="people_units"),
+    path("units/<uuid:id>/", people.unit, name="people_unit"),
+    path("units/<uuid:id>/rename/", people.rename, name="people_rename"),
+    path("channels/", channels.channels, name="channels"),
+    path("channels/new/", channels.create, name="channels_create"),
+    path("channels/<uuid:id>/", channels.channel, name="channels_one"),
+    path("channels/<uuid:id>/test/", channels.test, name="channels_test"),
+    path("channels/<uuid:id>/remove/", channels.remove, name="channels_remove"),
+    path("deliveries/", channels.deliveries, name="channels_deliveries"),
+    path("deliveries/<str:key>/again/", channels.again, name="channels_again"),
+    path("silences/", channels.silences, name="channels_silences"),
+    path("silences/<uuid:id>/end/", channels.end_silence, name="channels_end_silence"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/read/", inbox.read_all, name="inbox_read_all"),
+    path("inbox/<int:id>/read/", inbox.read, name="inbox_read"),
+    path("sources/", sources.sources, name="sources"),
+    path("sources/canonical/", sources.canonical, name="sources_canonical"),
+    path("sources/<uuid:id>/", sources.source, name="sources_one"),
+    path("risks/", policies.catalogue, name="policies_risks"),
+    path("risks/<str:key>/", policies.risk, name="policies_risk"),
+    path("policies/", policies.policies, name="policies"),
+    path("policies/new/", policies.create, name="policies_create"),
+    path("policies/<uuid:id>/", policies.policy, name="policies_one"),
+    path("changes/", changes.changes, name="changes"),
+]
+
 urlpatterns = [
     path("healthz", operations.healthz),
     path("metrics", operations.metrics),
     path("api/v1/", include("watchkeeper.api.urls")),
     *MAIN,
+    *AROUND,  # before allauth: what it offers and we do not is answered here
     path("account/", include("allauth.account.urls")),
 ]

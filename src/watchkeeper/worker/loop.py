@@ -21,9 +21,10 @@ OUTAGE = timedelta(seconds=60)
 
 
 def run(shop: Workshop, *, stop: threading.Event) -> None:
-    """Until `stop` is set. Notes the platform's own outage first, so that no model is blamed for it."""
-    _notice_outage(shop)
+    """Until `stop` is set. Notes the platform's own outage first, so that no model is blamed for it: after a start, and after each pause in which
+    the machine slept or the database was gone."""
     while not stop.is_set():
+        _notice_outage(shop)
         did = cycle(shop)
         if not did:
             stop.wait(IDLE_SECONDS)
@@ -36,6 +37,8 @@ def cycle(shop: Workshop) -> int:
     for step in STEPS:
         try:
             did += step(shop)
+            if is_whole and perf_counter() - start > beats.BEAT_EVERY.total_seconds():  # a long cycle is no outage
+                beats.beat(shop.name, now=shop.now(), seconds=perf_counter() - start, is_idle=False)
         except DatabaseError:
             log.exception("the database refused", step=step.__name__)
             connection.close()

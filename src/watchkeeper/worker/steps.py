@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import uuid4
+from time import perf_counter
+from uuid import UUID, uuid4
 
 import structlog
 from django.db import transaction
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 SEALER_SECONDS = 30.0
 CHECK_LINKS_EVERY = timedelta(hours=1)
 ROUNDS = 50
+DELIVER_SECONDS = 20.0  # of one round of deliveries
 
 
 def _worker_name() -> str:
@@ -58,10 +60,12 @@ class Workshop:
 
 def apply(shop: Workshop) -> int:
     """1 Batches into the log and the control store, then the profiles of what became dirty."""
-    applied = apply_batches(shop.telemetry, holder=shop.name, now=shop.now())
-    windows = refresh_profiles(shop.engine, shop.telemetry, holder=shop.name, now=shop.now())
-    if applied.streams:
-        monitoring.evaluate_soon({model: frozenset(streams) for model, streams in applied.streams.items()}, now=shop.now())
+
+    def follow(model: UUID, stream: str) -> None:
+        monitoring.evaluate_soon({model: frozenset({str(stream)})}, now=shop.now())
+
+    applied = apply_batches(shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
+    windows = refresh_profiles(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
     return applied.batches + windows
 
 
@@ -88,13 +92,18 @@ def deliver(shop: Workshop) -> int:
     """5 Seal what is due into messages, then send them: claimed, sent, acknowledged one by one."""
     alerts.seal_messages(now=shop.now())
     crash_point("seal: after commit")
-    sent = 0
+    sent, started = 0, perf_counter()
     for _ in range(ROUNDS):
         messages = alerts.claim_messages(now=shop.now())
         if not messages:
             break
         crash_point("deliver: claimed, not sent")
-        for message in messages:
+        for index, message in enumerate(messages):
+            if perf_counter() - started > DELIVER_SECONDS:  # slow receivers must not keep risks from being evaluated
+                alerts.release_messages(messages[index:])
+                return sent
+            if not alerts.keep_claim(message, now=shop.now()):
+                continue
             receipt = _send(message)
             crash_point("deliver: sent, not acknowledged")
             alerts.acknowledge_delivery(message, receipt, now=shop.now())

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             name='Outage',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('start', models.DateTimeField()),
+                ('start', models.DateTimeField(unique=True)),
                 ('end', models.DateTimeField()),
             ],
         ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop
 
+from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.text import Text
+from watchkeeper.monitoring.queries import BoundRisk, title_of
+from watchkeeper.risks import RiskType
 from watchkeeper.web import drawing, page, present
+from watchkeeper.web.pages import blocks
 
 register = template.Library()
 LIGHTS = {"red": gettext_noop("Red"), "yellow": gettext_noop("Yellow"), "green": gettext_noop("Green"), "grey": gettext_noop("Grey")}
@@ -129,3 +134,41 @@ def integer(value: int | None) -> str:
 @register.filter
 def money(amount: Decimal | float | None) -> str:
     return present.money(amount)
+
+
+@register.filter
+def pretty(content: Any) -> str:  # Any: JSON
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+@register.filter
+def schedule(given: Mapping[str, str]) -> str:
+    """A binding's schedule in words."""
+    if "on" in given:
+        return gettext("on each event")
+    if "cron" in given:
+        return f"{given['cron']} {given.get('timezone', '')}".strip()
+    return gettext("every %(interval)s") % {"interval": present.span(parse_duration(given["every"]))}
+
+
+@register.filter
+def parameters(risk: BoundRisk) -> list[tuple[str, str, str]]:
+    """Name, value and source of each effective parameter."""
+    sources = risk.sources
+    return [(name, "–" if value in (None, "") else str(value), _source(sources.get(name, ""))) for name, value in risk.effective.items()]
+
+
+def _source(source: str) -> str:
+    known = {"default": gettext("default"), "binding": gettext("set here")}
+    return known.get(source, source)
+
+
+@register.filter
+def risk_title(key: str) -> str:
+    return gettext(title_of(key))
+
+
+@register.filter
+def first_words(kind: RiskType) -> str:
+    """The first paragraph of a risk's page: what it is about."""
+    return next((block.words for block in blocks(kind.page) if block.words), "")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from watchkeeper import risks
 from watchkeeper.accounts import queries as accounts
-from watchkeeper.accounts.rights import Ability, may, require
+from watchkeeper.accounts.rights import Ability, may, require, units_where
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.monitoring import queries, services
 from watchkeeper.monitoring.services import Binding
@@ -121,7 +121,7 @@ def _add(request: HttpRequest, policy: Policy, rules: SchemaForm, version: Versi
 
 def _governed(person: Person) -> list[tuple[str, str]]:
     """Units where the person may set policies, with their names."""
-    titles = accounts.unit_titles(accounts.units_where(person, Ability.GOVERN))
+    titles = accounts.unit_titles(units_where(person, Ability.GOVERN))
     return [(str(id), title) for id, title in sorted(titles.items(), key=lambda pair: pair[1])]
 
 

@@ -12,6 +12,8 @@ document.addEventListener("click", (event) => {
   }
   const opens = event.target.closest("[data-opens]");
   if (opens) document.getElementById(opens.dataset.opens).showModal();
+  const link = event.target.closest("[data-opens-link]");
+  if (link && document.getElementById(link.dataset.opensLink)) { event.preventDefault(); document.getElementById(link.dataset.opensLink).showModal(); }
   const closes = event.target.closest("[data-closes]");
   if (closes) closes.closest("dialog").close();
 });
