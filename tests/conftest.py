@@ -10,9 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 os.environ["WATCHKEEPER_DATA"] = tempfile.mkdtemp(prefix="watchkeeper-tests-")  # before Django reads its settings
-os.environ.setdefault("WATCHKEEPER_OUTGOING_ALLOW", "127.0.0.1")
+os.environ["WATCHKEEPER_OUTGOING_ALLOW"] = "127.0.0.1"
+os.environ["DJANGO_SETTINGS_MODULE"] = "watchkeeper.web.settings"  # here and not in pyproject.toml, which is read before this file
 
+import django
 import pytest
+
+django.setup()  # before the other conftests, which import models
 
 from watchkeeper.core.clock import ManualClock
 

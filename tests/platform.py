@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.receiver import Receiver
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.alerts import flow
@@ -47,6 +48,7 @@ class Platform:
     validator: Person = field(init=False)
     outsider: Person = field(init=False)
     shop: Workshop = field(init=False)
+    receiver: Receiver = field(default_factory=Receiver)
 
     def __post_init__(self) -> None:
         now = self.clock.now()
@@ -127,6 +129,10 @@ class Platform:
 
     def incident(self, binding: RiskBinding) -> Incident | None:
         return Incident.objects.filter(binding=binding).order_by("-number").first()
+
+    def reachable(self) -> str:
+        """An address that answers for as long as the test runs."""
+        return self.receiver.url
 
     def webhook(self, url: str, *, model: RegisteredModel | None = None) -> Any:  # Any: the channel
         of = ChannelOf(model=model) if model else ChannelOf(unit=self.company)

@@ -168,13 +168,14 @@ class Docket:
         """The condition became ok, or the rule, the risk or the model went away."""
         for case in self.cases:
             case.reopen_at = None
-        if self.open:
-            self.open.state, self.open.how, self.open.resolved_at = "resolved", how, at
+        case = self.open
+        if case:
+            case.state, case.how, case.resolved_at, case.acknowledged_until = "resolved", how, at, None
 
     def resolve(self, at: datetime, *, still_fires: bool) -> None:
         case = self.open
         assert case
-        case.state, case.how, case.resolved_at = "resolved", "manual", at
+        case.state, case.how, case.resolved_at, case.acknowledged_until = "resolved", "manual", at, None
         case.reopen_at = at + timedelta(hours=24) if still_fires else None
 
     def acknowledge(self, until: datetime) -> None:
@@ -188,5 +189,6 @@ class Docket:
                 case.reopen_at = None
                 if fires and self.open is None:
                     self.reopen(case)
-        if self.open and self.open.acknowledged_until and self.open.acknowledged_until <= now:
-            self.open.state, self.open.acknowledged_until = "open", None
+        case = self.open
+        if case and case.acknowledged_until and case.acknowledged_until <= now:
+            case.state, case.acknowledged_until = "open", None

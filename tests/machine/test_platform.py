@@ -5,7 +5,7 @@ Each example runs in a transaction that is rolled back: the history refuses to b
 
 from __future__ import annotations
 
-import tempfile
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
@@ -37,6 +38,7 @@ from watchkeeper.incidents import services as incidents
 from watchkeeper.incidents.models import Incident
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
+from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.worker import steps
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -118,14 +120,16 @@ class Watched:
 
 
 class WholePlatform(RuleBasedStateMachine):
+    platform: Platform  # founded once, before all examples: see `stage`
+
     def __init__(self) -> None:
         super().__init__()
         self.exits = ExitStack()
         self.exits.enter_context(transaction.atomic())
-        folder = self.exits.enter_context(tempfile.TemporaryDirectory())
         BROKEN.clear()
-        self.clock = ManualClock(START)
-        self.platform = Platform(self.clock, Path(folder))
+        self.platform.clock.at = START
+        self.platform.shop = replace(self.platform.shop, name="first worker")
+        self.model = RegisteredModel.objects.get(name="Late flights")
         self.is_retired = False
         self.watched: list[Watched] = []
         self.acknowledged: list[tuple[int, datetime, datetime]] = []
@@ -136,14 +140,10 @@ class WholePlatform(RuleBasedStateMachine):
 
     @property
     def now(self) -> datetime:
-        return self.clock.now()
+        return self.platform.clock.now()
 
     @initialize(first=WAITS, second=WAITS, criticality=some.integers(1, 3))
     def begin(self, first: Wait, second: Wait, criticality: int) -> None:
-        self.model = self.platform.register()
-        for binding in self.model.bindings.all():
-            flow.remove_risk(binding, actor=self.platform.actor, now=self.now)
-        self.platform.webhook("http://127.0.0.1:9/", model=self.model)
         self._bind("mape", first, 2)
         self._bind("bias", second, criticality)
 
@@ -193,7 +193,7 @@ class WholePlatform(RuleBasedStateMachine):
 
     @rule(span=SPANS)
     def time_passes(self, span: timedelta) -> None:
-        self.clock.advance(span)
+        self.platform.clock.advance(span)
         self._work()
 
     @rule(span=SPANS, value=some.sampled_from([9.0, 18.0]), times=some.integers(2, 6))
@@ -389,11 +389,23 @@ def fragile() -> Iterator[None]:
         return finding
 
     known[TYPE] = replace(kind, evaluate=evaluate)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # a traceback a hundred times over is slow
     yield
+    structlog.reset_defaults()
     known[TYPE] = kind
 
 
-@pytest.mark.usefixtures("db", "fragile")
+@pytest.fixture
+def stage(db: None, fragile: None, tmp_path: Path) -> None:
+    """A company with one model that has no risks yet and a webhook."""
+    WholePlatform.platform = platform = Platform(ManualClock(START), tmp_path)
+    model = platform.register()
+    for binding in model.bindings.all():
+        flow.remove_risk(binding, actor=platform.actor, now=START)
+    platform.webhook("http://127.0.0.1:9/", model=model)
+
+
+@pytest.mark.usefixtures("stage")
 def test_the_platform_follows_the_oracle(runs: Runs) -> None:
     chosen = settings(
         max_examples=runs(30, 1000),

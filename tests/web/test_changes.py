@@ -16,7 +16,7 @@ def test_a_change_names_its_author_its_reason_and_what_was_before(platform: Plat
     page = browser(platform.validator).get(f"/changes/?model={model.id}")
 
     check_policy(page)
-    assert "administrator model edited Late flights" in said(page)
+    assert "administrator model: edited Late flights" in said(page)
     assert "old purpose → new purpose" in said(page)
     assert "Reason: asked by audit" in said(page)
     assert f"technical – → {platform.owner}" in said(page)
@@ -26,12 +26,12 @@ def test_filters_combine(platform: Platform) -> None:
     model = platform.register()
     client = browser(platform.administrator)
 
-    assert "person created" not in said(client.get("/changes/?object=model"))
-    assert "model registered" in said(client.get(f"/changes/?object=model&actor={platform.administrator.id}"))
+    assert "person: created" not in said(client.get("/changes/?object=model"))
+    assert "model: registered" in said(client.get(f"/changes/?object=model&actor={platform.administrator.id}"))
     assert "Nothing was changed like this" in said(client.get(f"/changes/?actor={platform.outsider.id}"))
     assert "Nothing was changed like this" in said(client.get("/changes/?since=2999-01-01"))
-    assert "model registered" in said(client.get("/changes/?since=2020-01-01&object=model"))
-    assert "model registered" in said(client.get(f"/changes/?id={model.id}"))
+    assert "model: registered" in said(client.get("/changes/?since=2020-01-01&object=model"))
+    assert "model: registered" in said(client.get(f"/changes/?id={model.id}"))
     assert client.get("/changes/?since=nonsense").status_code == 200
 
 
@@ -53,8 +53,8 @@ def test_everybody_sees_only_changes_of_their_models(platform: Platform) -> None
     assert "Late flights" not in said(browser(platform.outsider).get("/changes/"))
     assert "Nothing was changed like this" in said(browser(platform.outsider).get("/changes/"))
     assert browser(platform.outsider).get(f"/changes/?model={model.id}").status_code == 404
-    assert "person created" not in said(browser(platform.validator).get("/changes/"))
-    assert "person created" in said(browser(platform.administrator).get("/changes/"))
+    assert "person: created" not in said(browser(platform.validator).get("/changes/"))
+    assert "person: created" in said(browser(platform.administrator).get("/changes/"))
 
 
 def test_long_lists_come_in_pages(platform: Platform) -> None:

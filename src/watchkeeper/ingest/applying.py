@@ -46,7 +46,6 @@ LANE = "ingest"
 LOGGED = (Stream.PREDICTIONS, Stream.LABELS)
 GROUP_BYTES = 64 * 1024 * 1024
 GROUP_BATCHES = 2000
-LEASE_SECONDS = 120.0
 
 
 @dataclass
@@ -72,7 +71,7 @@ def apply_batches(telemetry: TelemetryLog, *, holder: str, now: datetime, follow
     applied = Applied()
     for model_id, streams in _due_streams(now, models).items():
         name = f"log:{model_id}"
-        fence = take_lease(name, holder=holder, now=now, seconds=LEASE_SECONDS)
+        fence = take_lease(name, holder=holder, now=now, seconds=2 * settings().lease_seconds)
         if fence is None:
             continue
         try:

@@ -13,6 +13,7 @@ import structlog
 from django.db import DatabaseError, transaction
 from django.db.models import Q
 
+from watchkeeper.core.settings import settings
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.models import DirtyWindow, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
@@ -23,7 +24,6 @@ from watchkeeper.wire import Stream
 
 log = structlog.get_logger()
 Follow = Callable[[UUID, str], None]
-LEASE_SECONDS = 120.0
 WINDOWS_AT_ONCE = 24 * 31
 
 
@@ -32,7 +32,7 @@ def refresh_profiles(engine: Engine, telemetry: TelemetryLog, *, holder: str, no
     done = 0
     for model_id in list(DirtyWindow.objects.values_list("model_id", flat=True).distinct()[:models]):
         name = f"profiles:{model_id}"
-        fence = take_lease(name, holder=holder, now=now, seconds=LEASE_SECONDS)
+        fence = take_lease(name, holder=holder, now=now, seconds=2 * settings().lease_seconds)
         if fence is None:
             continue
         try:

@@ -151,12 +151,13 @@ def board(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
     )
     if chosen.light:
         found = found.filter(light_now=chosen.light)  # type: ignore[misc]  # annotated above
-    return found.order_by("-score", "light_now", "name")  # type: ignore[misc]  # annotated above
+    return found.order_by("-score", "-light_now", "name")  # type: ignore[misc]  # annotated above; grey before green: it cannot be judged
 
 
 def tallies(models: QuerySet[RegisteredModel]) -> dict[str, int]:
-    """Number of models per light, in one query. `models` comes from `board`."""
-    found = models.order_by().values("light_now").annotate(number=Count("id", distinct=True)).values_list("light_now", "number")
+    """Number of models per light, in one query."""
+    now = Coalesce("light__light", Value(Light.GREY.value))
+    found = models.order_by().values(now=now).annotate(number=Count("id", distinct=True)).values_list("now", "number")
     return dict.fromkeys((light.value for light in Light), 0) | dict(found)
 
 
@@ -183,7 +184,7 @@ class Turn:
 def turned_since(person: Person, *, since: datetime, limit: int = 200) -> list[Turn]:
     """Models whose light changed since a moment and is not back where it was, worst first."""
     changed = LightChange.objects.filter(at__gt=since).values("model")
-    models = {model.id: model for model in board(person, BoardFilter()).filter(id__in=changed).order_by("-score", "name")[:limit]}
+    models = {model.id: model for model in board(person, BoardFilter()).filter(id__in=changed)[:limit]}
     turns = []
     for model_id, changes in light_changes(list(models), since=since).items():
         before = changes[0][1] if changes[0][0] == since else ""

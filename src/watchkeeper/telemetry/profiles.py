@@ -86,12 +86,12 @@ def window_profiles(engine: Engine, log: TelemetryLog, model: UUID | str, window
     return _profiles(counted, asked, zone) if counted is not None else []
 
 
-def count_scores(log: ir.Table, first: datetime, end: datetime) -> ir.Table:
-    """Rows, replaced rows, Σs and Σs(1-s) by version, quarter of an hour (since 1970, UTC) and score code."""
+def count_scores(log: ir.Table) -> ir.Table:
+    """Rows, replaced rows, Σs and Σs(1-s) of [first, end), by version, quarter of an hour (since 1970, UTC) and score code."""
     received = log.batch.cast("int64") * 2**31 + log.row
     log = log.mutate(is_last=(received == received.max().over(group_by=log.id)).cast("int64"))
     in_bins = log.score.between(0, 1) & ~log.score.isnan()
-    coded = log.filter((log.timestamp >= first) & (log.timestamp < end)).mutate(
+    coded = log.filter((log.timestamp >= log["first"]) & (log.timestamp < log["end"])).mutate(
         version=log.version.fill_null(""),
         quarter=log.timestamp.truncate("m").epoch_seconds() // int(QUARTER.total_seconds()),  # truncated first: the conversion rounds
         code=ibis.cases(
@@ -142,7 +142,7 @@ def _count(engine: Engine, log: TelemetryLog, model: UUID | str, first: datetime
         if not files:
             return None
         try:
-            return engine.run(lambda table: count_scores(table, first, end), files=files, columns=_COLUMNS)
+            return engine.run(count_scores, files=files, columns=_COLUMNS, moments={"first": first, "end": end})
         except FilesGone:
             if attempt == _READS - 1:
                 raise

@@ -1,6 +1,6 @@
 """Charts: a Vega-Lite spec becomes SVG that is inlined in the page. Colours are the page's tokens, so a theme switches without redrawing.
 
-One width per call: the page asks for a wide and a narrow drawing and shows one. Nothing in the SVG carries a style attribute or a script.
+One width per call: a panel over the whole column asks for a wide and a narrow drawing and shows one, half a column for one that fits both. Nothing in the SVG carries a style attribute or a script.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import vl_convert
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.html import escape
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from watchkeeper.web import present
 
 Spec = dict[str, Any]  # Any: JSON of Vega-Lite
-WIDE, NARROW = 800, 340
+WIDE, HALF, NARROW = 800, 372, 340
 CACHE_SECONDS = 600
-EVENTS_NAMED = {WIDE: 6, NARROW: 2}
+EVENTS_NAMED = {WIDE: 6, HALF: 2, NARROW: 2}
+SHOWN = {WIDE: "only-wide", HALF: "", NARROW: "only-narrow"}
 _FORBIDDEN = re.compile(r'\s(?:style|on\w+)="[^"]*"|<script.*?</script>|<style.*?</style>', re.DOTALL)
 _OPENING = re.compile(r"<svg [^>]*?width=\"([\d.]+)\" height=\"([\d.]+)\"[^>]*>")
 
@@ -98,11 +99,11 @@ def draw(spec: Spec, *, label: str, width: int) -> SafeString:
     key = "chart:" + hashlib.sha256(json.dumps([spec, label, language], sort_keys=True, default=str).encode()).hexdigest()
     svg = cache.get(key)
     if svg is None:
-        locale = "ru-RU" if language == "ru" else "en-US"
+        locale: Literal["ru-RU", "en-US"] = "ru-RU" if language == "ru" else "en-US"
         drawn = vl_convert.vegalite_to_svg(spec, format_locale=locale, time_format_locale=locale, allowed_base_urls=[])
         svg = _for_page(drawn, label=label, width=width)
         cache.set(key, svg, CACHE_SECONDS)
-    return mark_safe(svg)  # noqa: S308 drawn by us, texts are escaped by Vega, checked by `_for_page`
+    return SafeString(svg)  # noqa: S308 drawn by us, texts are escaped by Vega, checked by `_for_page`
 
 
 def warm_up() -> None:
@@ -114,8 +115,7 @@ def _for_page(svg: str, *, label: str, width: int) -> str:
     """Sized by the page, described for a screen reader, without anything the content security policy would block."""
     opening = _OPENING.search(svg)
     assert opening, "Vega's SVG begins with its size"
-    shown = "only-wide" if width == WIDE else "only-narrow"
-    head = f'<svg class="plot {shown}" viewBox="0 0 {opening[1]} {opening[2]}" role="img" aria-label="{escape(label)}">'
+    head = f'<svg class="plot {SHOWN[width]}" viewBox="0 0 {opening[1]} {opening[2]}" role="img" aria-label="{escape(label)}">'
     return head + _FORBIDDEN.sub("", svg[opening.end() :])
 
 
@@ -137,7 +137,7 @@ def _local(at: datetime) -> str:
 
 
 def _metric_spec(chart: MetricChart, width: int) -> Spec:
-    height = 240 if width == WIDE else 190
+    height = 240 if width == WIDE else 180
     layers: list[Spec] = []
     shown = [Line(line.name, thinned(line.points)) for line in chart.lines if line.points]
     values = [value for line in shown for _, value in line.points]

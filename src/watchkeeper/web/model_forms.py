@@ -26,7 +26,8 @@ PASSPORT = ("name", "kind", "problem_type", "stage", "tier", "purpose", "reposit
 
 class ReasonField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:  # Any: Django's own arguments
-        super().__init__(**{"label": _("Reason of the change"), "required": False, "max_length": 500, "help_text": _("Stands in the history beside what changed.")} | kwargs)
+        kwargs |= {"label": _("Reason of the change"), "required": False, "max_length": 500}
+        super().__init__(help_text=_("Stands in the history beside what changed."), **kwargs)
 
 
 class PassportForm(PlainForm):
@@ -86,7 +87,7 @@ class OwnersForm(PlainForm):
         ownerships = registry.ownerships_of(model)
         initial = {side: [_owner_key(entry) for entry in ownerships if entry.side == side] for side in ("technical", "business")}
         super().__init__(*args, initial=initial, **kwargs)
-        people = [person for person in registry.people_visible_to(seen_by) if person.is_active and not person.is_service]
+        people = {*registry.people_visible_to(seen_by).filter(is_active=True, is_service=False), *registry.people_who_see(model)}
         self.found: dict[str, Any] = {f"person:{person.id}": person for person in people}  # Any: people and teams
         self.found |= {f"team:{team.id}": team for team in registry.teams_visible_to(seen_by)}
         self.found |= {_owner_key(entry): entry.person or entry.team for entry in ownerships}

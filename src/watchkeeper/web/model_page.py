@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 STATUS_DAYS = 90
 SECOND_LINE = 2
-QUIET_EVENTS = ("heartbeat", "self_check")
+QUIET_EVENTS = ("heartbeat", "self_check", "deployed")  # a deployment is drawn as its version
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def why(head: Head) -> list[Why]:
 def _why(risk: BoundRisk, incident: Incident | None, steps: Mapping[int, Sequence[Any]]) -> Why:  # Any: plan steps
     plan = steps.get(incident.number, ()) if incident else ()
     waiting = [step.text for step in plan if not step.done_at]
-    planned = [step for step in risk.plan] if not plan else []
+    planned = list(risk.plan) if not plan else []
     colour = "red" if risk.binding.criticality >= cutoffs().red_from else "yellow"
     return Why(risk, incident, next(iter(waiting or planned), ""), len(plan) - len(waiting), len(plan) or len(planned), colour)
 
@@ -241,7 +241,7 @@ def metric_chart(model: RegisteredModel, risks: Sequence[BoundRisk], metric: str
 def marks(model: RegisteredModel, *, since: datetime) -> list[charts.Mark]:
     """What is drawn as a dashed line over every chart: events and versions taken into use."""
     found = [charts.Mark(event.timestamp, event.type) for event in ingest.events_of(model.id, since=since)[:40] if event.type not in QUIET_EVENTS]
-    found += [charts.Mark(v.deployed_at, v.name) for v in registry.versions_of(model) if v.deployed_at and v.deployed_at >= since]
+    found += [charts.Mark(v.deployed_at, gettext("version %(name)s") % {"name": v.name}) for v in registry.versions_of(model) if v.deployed_at and v.deployed_at >= since]
     return sorted(found, key=lambda mark: mark.at)
 
 

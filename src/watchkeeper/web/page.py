@@ -37,6 +37,11 @@ def person_of(request: HttpRequest) -> Person:
     return cast("Person", request.user)
 
 
+def wants_fragment(request: HttpRequest) -> bool:
+    """htmx asks for the part of the page that it swaps."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
 def actor_of(request: HttpRequest) -> Actor:
     return Actor.person(person_of(request).id)
 

@@ -80,7 +80,7 @@ def rows(models: Sequence[RegisteredModel], *, now: datetime) -> list[Row]:
             units=tuple(names[part] for part in unit_ids(model.unit.path)[1:]) or (model.unit.name,),
             firing=tuple(firing.get(model.id, ())),
             days=tuple(worst_of_days(changes.get(model.id, ()), now=now, days=STRIP_DAYS)),
-            owners=tuple(technical.get(model.id) or business.get(model.id, ())),
+            owners=tuple(technical.get(model.id) or business.get(model.id) or ()),
             incident=next(iter(opened.get(model.id, ())), None),
         )
         for model in models

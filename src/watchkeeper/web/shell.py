@@ -144,7 +144,7 @@ def _tree(tallies: dict[UUID, dict[str, int]], person: Person, chosen: str) -> l
             if above in sums:
                 sums[above][0] += lights.get("red", 0)
                 sums[above][1] += lights.get("yellow", 0)
-    return [UnitLine(unit.id, unit.name, min(unit.depth, 4), *sums[unit.id], is_current=unit == current) for unit in _by_tree(shown, units)]
+    return [UnitLine(unit.id, unit.name, min(unit.depth, 4), sums[unit.id][0], sums[unit.id][1], unit == current) for unit in _by_tree(shown, units)]
 
 
 def _by_tree(shown: list[Unit], units: dict[UUID, Unit]) -> list[Unit]:

@@ -35,7 +35,6 @@ from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.worker import upkeep
 
 log = structlog.get_logger()
-SEALER_SECONDS = 30.0
 CHECK_LINKS_EVERY = timedelta(hours=1)
 ROUNDS = 50
 DELIVER_SECONDS = 20.0  # of one round of deliveries
@@ -122,7 +121,7 @@ def _send(message: Message) -> Receipt:
 
 def seal(shop: Workshop) -> int:
     """Chain the newest Changes; one worker at a time."""
-    fence = history.take_lease("sealer", holder=shop.name, now=shop.now(), seconds=SEALER_SECONDS)
+    fence = history.take_lease("sealer", holder=shop.name, now=shop.now(), seconds=settings().lease_seconds / 2)
     return history.seal_changes(now=shop.now()) if fence else 0
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from types import ModuleType
 from typing import Protocol
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -29,10 +29,11 @@ class FilesGone(Exception):
 
 
 class Engine(Protocol):
-    def run(self, query: Query, *, files: Sequence[str], columns: Mapping[str, str]) -> pa.Table:
+    def run(self, query: Query, *, files: Sequence[str], columns: Mapping[str, str], moments: Mapping[str, datetime] | None = None) -> pa.Table:
         """The query's answer over Parquet files of several schemas.
 
-        `columns` maps the columns that the query needs to Ibis types; where no file has one it is null. Raises FilesGone.
+        `columns` maps the columns that the query needs to Ibis types; where no file has one it is null. `moments` are further columns with one
+        value each, so that a query is the same expression for every window and an engine may keep its SQL. Raises FilesGone.
         """
 
     def close(self) -> None: ...
@@ -56,11 +57,6 @@ def get(key: str) -> EngineType:
     if found is None:
         raise NotFound(f"No engine {key!r}.", remedy=f"Known: {', '.join(catalogue())}.")
     return found
-
-
-def with_columns(table: ir.Table, columns: Mapping[str, str]) -> ir.Table:
-    """Exactly these columns: a query meets the same shape whatever the files have."""
-    return table.select(**{name: (table[name] if name in table.columns else ibis.null()).cast(kind) for name, kind in columns.items()})
 
 
 def _build(key: str, module: ModuleType) -> EngineType:

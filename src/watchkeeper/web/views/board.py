@@ -28,16 +28,16 @@ TURNS_SHOWN = 8
 def board(request: HttpRequest) -> HttpResponse:
     person, now, chosen = page.person_of(request), page.now(), asked(request)
     everything = monitoring.board(person, without_light(chosen))
-    found = monitoring.board(person, chosen).order_by("-score", "-light_now", "name")
+    found = monitoring.board(person, chosen)
     tallies = monitoring.tallies(everything)
     shown = Paginator(found, PAGE_SIZE)
     if chosen.light:
-        shown.count = tallies[chosen.light]  # type: ignore[misc]  # counted already: saves the paginator its query
+        shown.count = tallies[chosen.light]  # counted already: saves the paginator its query
     else:
-        shown.count = sum(tallies.values())  # type: ignore[misc]  # as above
+        shown.count = sum(tallies.values())
     here = shown.get_page(request.GET.get("page"))
     parts = {"now": now, "page": here, "groups": portfolio.grouped(portfolio.rows(list(here), now=now)), "standing": incidents.standing(everything)}
-    template = "board/table.html" if request.htmx else "board/board.html"
+    template = "board/fragment.html" if page.wants_fragment(request) else "board/board.html"
     return render(request, template, parts | frame(request, chosen, tallies))
 
 
@@ -45,9 +45,10 @@ def frame(request: HttpRequest, chosen: BoardFilter, tallies: dict[str, int]) ->
     """The filters as links, the tally, and what changed since the last look."""
     person, total = page.person_of(request), sum(tallies.values())
     since = person.looked_at or page.now() - timedelta(days=1)
-    turns = [] if request.htmx else monitoring.turned_since(person, since=since)
+    turns = [] if page.wants_fragment(request) else monitoring.turned_since(person, since=since)
     return {
         "chosen": chosen,
+        "is_fragment": page.wants_fragment(request),
         "query": request.GET.urlencode(),
         "total": total,
         "tally": [
@@ -86,7 +87,7 @@ def without_light(chosen: BoardFilter) -> BoardFilter:
 
 def with_(query: QueryDict, **changed: str) -> str:
     """The address with some parameters changed; empty ones and the page are left out."""
-    values = {name: value for name, value in {**query.dict(), **changed}.items() if value and (name != "page" or "page" in changed)}
+    values = {name: str(value) for name, value in {**query.dict(), **changed}.items() if value and (name != "page" or "page" in changed)}
     made = QueryDict(mutable=True)
     made.update(values)
     return f"?{made.urlencode()}"

@@ -26,24 +26,7 @@ if TYPE_CHECKING:
 
 PLATFORM = gettext_noop("the platform")
 NOTHING = "–"
-OBJECTS = (
-    gettext_noop("api key"),
-    gettext_noop("channel"),
-    gettext_noop("incident"),
-    gettext_noop("message"),
-    gettext_noop("metric"),
-    gettext_noop("model"),
-    gettext_noop("person"),
-    gettext_noop("policy"),
-    gettext_noop("risk"),
-    gettext_noop("role"),
-    gettext_noop("silence"),
-    gettext_noop("source"),
-    gettext_noop("team"),
-    gettext_noop("token"),
-    gettext_noop("unit"),
-    gettext_noop("version"),
-)
+ACTORS = (gettext_noop("person"), gettext_noop("service"), gettext_noop("model"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from watchkeeper import channels as kinds
 from watchkeeper import risks
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from watchkeeper.alerts.models import Channel
     from watchkeeper.registry.models import RegisteredModel
 
-STATES = ("delivered", "waiting", "dead", "suppressed")
+STATES = (gettext_noop("delivered"), gettext_noop("waiting"), gettext_noop("dead"), gettext_noop("suppressed"))
+INBOX = gettext_noop("inbox")
 MOST_OFFERED = 500
 Grouped = list[tuple[str, list[tuple[str, str]]]]
 
@@ -193,7 +194,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
 def _delivery(entry: Any) -> Delivery:  # Any: Notification
     kind = risks.catalogue().get(entry.incident.binding.type)
     message = entry.message
-    state = "suppressed" if entry.suppressed else message.state if message else "inbox" if entry.channel is None else "waiting"
+    state = "suppressed" if entry.suppressed else message.state if message else INBOX if entry.channel is None else "waiting"
     detail = gettext(entry.suppressed) if entry.suppressed else words(message.last_error) if message and message.last_error else ""
     return Delivery(entry, gettext(state), message.attempts if message else 0, detail, translated(kind.title if kind else entry.incident.binding.type))
 

@@ -23,7 +23,7 @@ from watchkeeper.registry import queries as registry
 from watchkeeper.web import charts, incident_page, model_page
 from watchkeeper.web.acting import attempt, button, page_of, query_without_page, status_of
 from watchkeeper.web.model_forms import AcknowledgeForm, ResolveForm
-from watchkeeper.web.page import now, person_of, signed_in
+from watchkeeper.web.page import now, person_of, signed_in, wants_fragment
 
 if TYPE_CHECKING:
     from watchkeeper.incidents.models import Incident
@@ -117,9 +117,10 @@ def resolve(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "incidents/resolve.html", _context(request, incident, resolve_form=form), status=status_of(form))
 
 
-def _resolve(request: HttpRequest, incident: Incident, form: ResolveForm) -> object:
+def _resolve(request: HttpRequest, incident: Incident, form: ResolveForm) -> bool:
     given = form.cleaned_data
-    return flow.resolve_incident(incident, cause=given["cause"], reason=given["reason"], by=person_of(request), now=now())
+    flow.resolve_incident(incident, cause=given["cause"], reason=given["reason"], by=person_of(request), now=now())
+    return True
 
 
 @button
@@ -138,7 +139,7 @@ def step(request: HttpRequest, number: int, position: int) -> HttpResponse:
         raise InvalidInput(gettext("Skipping a step needs a reason."))
     skipped = reason if done == "skip" else ""
     services.tick_step(queries.step_of(incident, position), is_done=done == "done", by=person_of(request), now=now(), skipped_reason=skipped)
-    if not request.htmx:
+    if not wants_fragment(request):
         return redirect("incident", number)
     return render(request, "incidents/plan.html", {"incident": incident, "plan": incident_page.plan(incident), "may_work": True, "now": now()})
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from watchkeeper.accounts import queries as accounts
-from watchkeeper.accounts.rights import Ability
+from watchkeeper.accounts.rights import Ability, units_where
 from watchkeeper.alerts import flow
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.history import queries as history
@@ -114,8 +114,8 @@ def chart(request: HttpRequest, id: UUID) -> HttpResponse:
     head = model_page.head(person_of(request), id, now=now())
     days = _days(request)
     drawn = model_page.metric_chart(head.model, head.risks, request.GET.get("metric", ""), days=days, now=_minute())
-    svgs = [charts.metric_svg(drawn, width=width) for width in (charts.WIDE, charts.NARROW)] if any(line.points for line in drawn.lines) else []
-    context = {"head": head, "chart": drawn, "svgs": svgs, "days": days, "ranges": RANGES, "metric": request.GET.get("metric", "")}
+    svgs = [charts.metric_svg(drawn, width=width) for width in _widths(request)] if any(line.points for line in drawn.lines) else []
+    context = {"head": head, "chart": drawn, "svgs": svgs, "days": days, "ranges": RANGES, "metric": request.GET.get("metric", ""), "size": request.GET.get("size", "")}
     return render(request, "model/chart.html", context)
 
 
@@ -125,8 +125,12 @@ def volume(request: HttpRequest, id: UUID) -> HttpResponse:
     """A fragment: predictions per hour or day."""
     model, days = registry.model_for(person_of(request), id), _days(request, default=2)
     drawn = model_page.volume_chart(model, days=days, now=_minute())
-    svgs = [charts.volume_svg(drawn, width=width) for width in (charts.WIDE, charts.NARROW)] if drawn.counts else []
-    return render(request, "model/volume.html", {"model": model, "chart": drawn, "svgs": svgs, "days": days, "ranges": (2, 30, 365)})
+    svgs = [charts.volume_svg(drawn, width=width) for width in _widths(request)] if drawn.counts else []
+    return render(request, "model/volume.html", {"model": model, "chart": drawn, "svgs": svgs, "days": days, "ranges": (2, 30, 365), "size": request.GET.get("size", "")})
+
+
+def _widths(request: HttpRequest) -> tuple[int, ...]:
+    return (charts.HALF,) if request.GET.get("size") == "half" else (charts.WIDE, charts.NARROW)
 
 
 def _days(request: HttpRequest, default: int = 30) -> int:
@@ -181,7 +185,7 @@ def passport(request: HttpRequest, id: UUID) -> HttpResponse:
 @signed_in
 def edit(request: HttpRequest, id: UUID) -> HttpResponse:
     model, person = editable(request, id), person_of(request)
-    titles = accounts.unit_titles(accounts.units_where(person, Ability.EDIT)) | accounts.unit_titles([model.unit])
+    titles = accounts.unit_titles(units_where(person, Ability.EDIT)) | accounts.unit_titles([model.unit])
     units = sorted(((str(unit), title) for unit, title in titles.items()), key=lambda pair: pair[1])
     form = PassportForm(request.POST or None, model=model, units=units)
     if request.method == "POST" and attempt(form, lambda: _save(request, model, form)):
@@ -190,12 +194,13 @@ def edit(request: HttpRequest, id: UUID) -> HttpResponse:
     return render(request, "model/edit.html", shown(request, id, "passport", form=form), status=status_of(form))
 
 
-def _save(request: HttpRequest, model: RegisteredModel, form: PassportForm) -> RegisteredModel:
+def _save(request: HttpRequest, model: RegisteredModel, form: PassportForm) -> bool:
     """The unit is checked where it changes: one may not give a model to a unit where one may not edit."""
     wanted = form.wanted()
     if form.cleaned_data["unit"] != str(model.unit_id):
         wanted["unit"] = accounts.unit_for(person_of(request), form.cleaned_data["unit"])
-    return flow.edit_model(model, fields=wanted, actor=actor_of(request), now=now(), reason=form.cleaned_data["reason"])
+    flow.edit_model(model, fields=wanted, actor=actor_of(request), now=now(), reason=form.cleaned_data["reason"])
+    return True
 
 
 @signed_in
@@ -221,7 +226,7 @@ def declare(request: HttpRequest, id: UUID) -> HttpResponse:
         raise InvalidInput(gettext("A metric needs a name, a kind and a direction."))
     services.declare_metric(model, actor=actor_of(request), now=now(), **form.cleaned_data)
     monitoring.passport_changed(model, now=now())
-    return redirect(request.POST.get("to") if request.POST.get("to") in ("model_passport", "model_metrics") else "model_passport", id)
+    return redirect("model_metrics" if request.POST.get("to") == "model_metrics" else "model_passport", id)
 
 
 @button

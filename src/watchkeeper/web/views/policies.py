@@ -69,7 +69,7 @@ def create(request: HttpRequest) -> HttpResponse:
     if made:
         return redirect("policies_one", made.policy_id)
     context = {"risk": kind, "form": form, "rules": rules, "version": version}
-    return render(request, "policies/create.html", context, status=status_of(form))
+    return render(request, "policies/create.html", context, status=max(map(status_of, (form, rules, version))))
 
 
 def _create(request: HttpRequest, person: Person, kind: RiskType, form: PolicyForm, rules: SchemaForm, version: VersionForm) -> PolicyVersion | None:

@@ -1,0 +1,171 @@
+"""Processes of the platform, forked from one that has imported everything: a worker or a web server starts in milliseconds, and dies for real.
+
+Run as a program it is that process: it reads one JSON order per line and answers with one JSON line. It never touches the database itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+FAST = {
+    "WATCHKEEPER_LEASE_SECONDS": "1",
+    "WATCHKEEPER_LOG_COMMIT_SECONDS": "0.1",
+    "WATCHKEEPER_GROUP_WAIT_SECONDS": "0",
+    "WATCHKEEPER_GROUP_INTERVAL_SECONDS": "0",
+    "WATCHKEEPER_OUTGOING_ALLOW": "127.0.0.1",
+}
+
+
+@dataclass
+class Nursery:
+    """One data folder and the processes that work on it."""
+
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    pids: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.environment = {**os.environ, **FAST, "WATCHKEEPER_DATA": str(self.folder), **self.settings}
+        self.environment.pop("WATCHKEEPER_CRASH_AT", None)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def start(self, what: str, *, crash_at: str = "", **arguments: Any) -> int:  # Any: JSON
+        """Fork a process that calls `module:function`; its pid."""
+        order = {"start": what, "arguments": arguments, "environment": {"WATCHKEEPER_CRASH_AT": crash_at}, "log": str(self.folder / "processes.log")}
+        pid = int(self._ask(order)["pid"])
+        self.pids.add(pid)
+        return pid
+
+    def worker(self, *, crash_at: str = "") -> int:
+        return self.start("watchkeeper.cli.running:run_worker", crash_at=crash_at)
+
+    def call(self, what: str, **arguments: Any) -> Any:  # Any: JSON
+        """Run a function to its end in a process of its own and hand back what it returned."""
+        answer = self.folder / "answer.json"
+        answer.unlink(missing_ok=True)
+        ended = self.wait(self.start("tests.faults.nursery:answering", what=what, into=str(answer), given=arguments), seconds=60)
+        assert ended == 0, f"{what} failed: {self.log()[-2000:]}"
+        return json.loads(answer.read_text())
+
+    def poll(self, pid: int) -> int | None:
+        """None while it lives; its exit code, or minus the signal that ended it."""
+        ended: int | None = self._ask({"poll": pid})["ended"]
+        if ended is not None:
+            self.pids.discard(pid)
+        return ended
+
+    def wait(self, pid: int, *, seconds: float) -> int:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = self.poll(pid)
+            if ended is not None:
+                return ended
+            time.sleep(0.01)
+        raise AssertionError(f"process {pid} did not end within {seconds} s: {self.log()[-2000:]}")
+
+    def kill(self, pid: int, *, how: signal.Signals = signal.SIGKILL) -> int:
+        os.kill(pid, how)
+        return self.wait(pid, seconds=20)
+
+    def log(self) -> str:
+        path = self.folder / "processes.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def close(self) -> None:
+        for pid in list(self.pids):
+            os.kill(pid, signal.SIGKILL)
+            self.wait(pid, seconds=20)
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(timeout=20)
+
+    def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return dict(json.loads(self._process.stdout.readline()))
+
+
+def answering(what: str, into: str, given: dict[str, Any]) -> None:  # Any: JSON
+    draft = Path(into).with_suffix(".draft")
+    draft.write_text(json.dumps(_function(what)(**given)))
+    draft.replace(into)
+
+
+def _function(what: str) -> Any:  # Any: any function
+    module, _, name = what.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _grow_up(order: Mapping[str, Any]) -> NoReturn:  # Any: JSON
+    """The life of a forked process."""
+    from watchkeeper.core.settings import settings
+
+    os.environ.update(order["environment"])
+    settings.cache_clear()
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    code = 1
+    try:
+        _function(order["start"])(**order["arguments"])
+        code = 0
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _poll(pid: int) -> int | None:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _main() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "watchkeeper.web.settings"
+    import watchkeeper.cli.server
+    import watchkeeper.worker.loop
+    from watchkeeper import channels, risks
+    from watchkeeper.telemetry import engines
+
+    for catalogue in (channels.catalogue, risks.catalogue, engines.catalogue):
+        catalogue()
+    gc.freeze()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "poll" in order:
+            answer: dict[str, Any] = {"ended": _poll(order["poll"])}  # Any: JSON
+        else:
+            pid = os.fork()
+            if pid == 0:
+                _grow_up(order)
+            answer = {"pid": pid}
+        sys.__stdout__.write(json.dumps(answer) + "\n")  # type: ignore[union-attr]  # it is there
+        sys.__stdout__.flush()  # type: ignore[union-attr]  # it is there
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,97 @@
+"""An incident is worked on from its page: acknowledge, assign, tick, comment, resolve."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.platform import Platform
+from watchkeeper.incidents.models import Incident
+
+
+@pytest.fixture
+def incident(platform: Platform) -> Incident:
+    model = platform.register()
+    risk = platform.only(model, "metric_out_of_bounds", params={"metric": "mape", "upper": 12}, criticality=3)
+    platform.measure(model, "mape", 18.4)
+    platform.work(minutes=10)
+    found = platform.incident(risk)
+    assert found is not None
+    return found
+
+
+def test_it_says_what_happened_who_was_told_and_what_to_do(owner: Client, incident: Incident) -> None:
+    html = owner.get(f"/incidents/{incident.number}/").content.decode()
+
+    assert "above the upper limit" in html
+    assert "Check the number first" in html
+    assert "business_owner" in html
+    assert "0 of 5 done" in html
+
+
+def test_it_is_acknowledged_and_assigned(owner: Client, platform: Platform, incident: Incident) -> None:
+    owner.post(f"/incidents/{incident.number}/acknowledge/", {"until": ""})
+    owner.post(f"/incidents/{incident.number}/assign/", {"to": str(platform.validator.id)})
+
+    incident.refresh_from_db()
+    assert (incident.state, incident.acknowledged_by, incident.assignee) == ("acknowledged", platform.owner, platform.validator)
+    assert "assigned to validator" in owner.get(f"/incidents/{incident.number}/").content.decode()
+
+
+def test_it_is_not_assigned_to_somebody_who_may_not_see_it(owner: Client, platform: Platform, incident: Incident) -> None:
+    owner.post(f"/incidents/{incident.number}/assign/", {"to": str(platform.outsider.id)})
+
+    incident.refresh_from_db()
+    assert incident.assignee is None
+
+
+def test_a_step_is_ticked_skipped_and_taken_back(owner: Client, incident: Incident) -> None:
+    url = f"/incidents/{incident.number}/steps/1/"
+
+    html = owner.post(url, {"do": "done"}, headers={"HX-Request": "true"}).content.decode()
+    assert "1 of 5 done" in html
+    assert "<html" not in html
+
+    owner.post(url, {"do": "undo"})
+    owner.post(f"/incidents/{incident.number}/steps/2/", {"do": "skip", "reason": "seen elsewhere"})
+    steps = list(incident.steps.order_by("position"))
+    assert (steps[0].done_at, steps[1].skipped_reason) == (None, "seen elsewhere")
+
+
+def test_skipping_needs_a_reason(owner: Client, incident: Incident) -> None:
+    owner.post(f"/incidents/{incident.number}/steps/1/", {"do": "skip", "reason": " "})
+
+    assert incident.steps.get(position=1).done_at is None
+
+
+def test_a_comment_stands_in_the_timeline_escaped(owner: Client, incident: Incident) -> None:
+    owner.post(f"/incidents/{incident.number}/comment/", {"text": "<script>ordering by hand</script>"})
+
+    html = owner.get(f"/incidents/{incident.number}/").content.decode()
+    assert "&lt;script&gt;ordering by hand" in html
+
+
+def test_resolving_while_it_fires_needs_a_reason_and_keeps_what_was_typed(owner: Client, incident: Incident) -> None:
+    url = f"/incidents/{incident.number}/resolve/"
+
+    refused = owner.post(url, {"cause": "data_shift", "reason": ""})
+    assert refused.status_code == 422
+    assert '<option value="data_shift" selected>' in refused.content.decode()
+
+    accepted = owner.post(url, {"cause": "data_shift", "reason": "a holiday"})
+    incident.refresh_from_db()
+    assert accepted.status_code == 302
+    assert (incident.state, incident.cause, incident.resolution) == ("resolved", "data_shift", "a holiday")
+
+
+def test_who_may_only_look_sees_no_buttons_and_is_refused(client: Client, platform: Platform, incident: Incident) -> None:
+    platform.validator.grants.update(role="viewer")
+    client.force_login(platform.validator)
+
+    assert "Acknowledge" not in client.get(f"/incidents/{incident.number}/").content.decode()
+    for action in ("acknowledge", "assign", "comment", "resolve", "cause", "steps/1"):
+        assert client.post(f"/incidents/{incident.number}/{action}/", {"do": "done"}).status_code == 403
+
+
+def test_a_get_changes_nothing(owner: Client, incident: Incident) -> None:
+    assert owner.get(f"/incidents/{incident.number}/acknowledge/").status_code == 405
