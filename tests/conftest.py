@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 
 django.setup()  # before the other conftests, which import models
 
-from watchkeeper.core.clock import ManualClock
+from watchkeeper.core.clock import ManualClock  # noqa: E402 Django first
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -48,9 +47,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def data_folder(tmp_path: Path) -> Iterator[Path]:
+def data_folder(tmp_path: Path) -> Path:
     """A data folder of its own for tests that start processes."""
-    yield tmp_path / "data"
+    return tmp_path / "data"
 
 
 def later(**span: float) -> timedelta:

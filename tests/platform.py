@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.receiver import Receiver
+
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.alerts import flow

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
-from tests.faults.nursery import Nursery
+from tests.faults.nursery import Mother, Nursery
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/"
 
     def take(self, webhook_id: str, body: bytes) -> None:
-        entries = [
-            Delivered(webhook_id, entry["incident"], entry["kind"], entry["occurrence"]) for entry in json.loads(body)["data"]["incidents"]
-        ]
+        entries = [Delivered(webhook_id, entry["incident"], entry["kind"], entry["occurrence"]) for entry in json.loads(body)["data"]["incidents"]]
         with self._lock, self.path.open("a") as file:
             file.writelines(f"{entry}\n" for entry in entries)
             file.flush()
@@ -89,6 +87,13 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
+def mother() -> Iterator[Mother]:
+    made = Mother()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
 def migrated(django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The empty, migrated database of the tests as a file."""
     path = tmp_path_factory.mktemp("migrated") / "watchkeeper.sqlite3"
@@ -120,7 +125,7 @@ class House:
 
 
 @pytest.fixture
-def houses(migrated: Path, tmp_path: Path, receiver: Receiver) -> Iterator[Callable[..., House]]:
+def houses(db: None, migrated: Path, mother: Mother, tmp_path: Path, receiver: Receiver) -> Iterator[Callable[..., House]]:
     """Makes houses; their processes end with the test."""
     made: list[Nursery] = []
 
@@ -128,7 +133,7 @@ def houses(migrated: Path, tmp_path: Path, receiver: Receiver) -> Iterator[Calla
         folder = tmp_path / f"data-{len(made)}"
         folder.mkdir()
         (folder / "watchkeeper.sqlite3").write_bytes(migrated.read_bytes())
-        made.append(Nursery(folder, settings))
+        made.append(Nursery(mother, folder, settings))
         return House(made[-1], receiver)
 
     yield build

@@ -27,47 +27,65 @@ FAST = {
 }
 
 
-@dataclass
-class Nursery:
-    """One data folder and the processes that work on it."""
+class Mother:
+    """The process that forks the others. One for a whole test session: it takes seconds to import everything."""
 
-    folder: Path
-    settings: Mapping[str, str] = field(default_factory=dict)
-    pids: set[int] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.environment = {**os.environ, **FAST, "WATCHKEEPER_DATA": str(self.folder), **self.settings}
-        self.environment.pop("WATCHKEEPER_CRASH_AT", None)
+    def __init__(self) -> None:
+        environment = {**os.environ, **FAST}
+        environment.pop("WATCHKEEPER_CRASH_AT", None)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.nursery"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=self.environment,
+            env=environment,
             cwd=Path(__file__).parents[2],
         )
 
-    def start(self, what: str, *, crash_at: str = "", **arguments: Any) -> int:  # Any: JSON
+    def ask(self, order: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return dict(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+
+
+@dataclass
+class Nursery:
+    """One data folder and the processes that work on it."""
+
+    mother: Mother
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    pids: set[int] = field(default_factory=set)
+
+    def start(self, function: str, *, crash_at: str = "", **arguments: Any) -> int:  # Any: JSON
         """Fork a process that calls `module:function`; its pid."""
-        order = {"start": what, "arguments": arguments, "environment": {"WATCHKEEPER_CRASH_AT": crash_at}, "log": str(self.folder / "processes.log")}
-        pid = int(self._ask(order)["pid"])
+        environment = {**self.settings, "WATCHKEEPER_DATA": str(self.folder), "WATCHKEEPER_CRASH_AT": crash_at}
+        order = {"start": function, "arguments": arguments, "environment": environment, "log": str(self.folder / "processes.log")}
+        pid = int(self.mother.ask(order)["pid"])
         self.pids.add(pid)
         return pid
 
     def worker(self, *, crash_at: str = "") -> int:
         return self.start("watchkeeper.cli.running:run_worker", crash_at=crash_at)
 
-    def call(self, what: str, **arguments: Any) -> Any:  # Any: JSON
+    def call(self, function: str, **arguments: Any) -> Any:  # Any: JSON
         """Run a function to its end in a process of its own and hand back what it returned."""
         answer = self.folder / "answer.json"
         answer.unlink(missing_ok=True)
-        ended = self.wait(self.start("tests.faults.nursery:answering", what=what, into=str(answer), given=arguments), seconds=60)
-        assert ended == 0, f"{what} failed: {self.log()[-2000:]}"
+        ended = self.wait(self.start("tests.faults.nursery:answering", call=function, into=str(answer), given=arguments), seconds=120)
+        assert ended == 0, f"{function} failed: {self.log()[-2000:]}"
         return json.loads(answer.read_text())
 
     def poll(self, pid: int) -> int | None:
         """None while it lives; its exit code, or minus the signal that ended it."""
-        ended: int | None = self._ask({"poll": pid})["ended"]
+        ended: int | None = self.mother.ask({"poll": pid})["ended"]
         if ended is not None:
             self.pids.discard(pid)
         return ended
@@ -93,21 +111,11 @@ class Nursery:
         for pid in list(self.pids):
             os.kill(pid, signal.SIGKILL)
             self.wait(pid, seconds=20)
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(timeout=20)
-
-    def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return dict(json.loads(self._process.stdout.readline()))
 
 
-def answering(what: str, into: str, given: dict[str, Any]) -> None:  # Any: JSON
+def answering(call: str, into: str, given: dict[str, Any]) -> None:  # Any: JSON
     draft = Path(into).with_suffix(".draft")
-    draft.write_text(json.dumps(_function(what)(**given)))
+    draft.write_text(json.dumps(_function(call)(**given)))
     draft.replace(into)
 
 
@@ -118,10 +126,13 @@ def _function(what: str) -> Any:  # Any: any function
 
 def _grow_up(order: Mapping[str, Any]) -> NoReturn:  # Any: JSON
     """The life of a forked process."""
+    from django.conf import settings as django_settings
+
     from watchkeeper.core.settings import settings
 
     os.environ.update(order["environment"])
     settings.cache_clear()
+    django_settings.DATABASES["default"] |= _database(order["environment"])
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -139,6 +150,16 @@ def _grow_up(order: Mapping[str, Any]) -> NoReturn:  # Any: JSON
         os._exit(code)
 
 
+def _database(environment: Mapping[str, str]) -> dict[str, Any]:  # Any: Django's own format
+    """What differs from the database of the process that forked us, which never opened it."""
+    if "DATABASE_URL" in environment:
+        from watchkeeper.web import settings as web
+
+        web._own = web.settings()
+        return web._database()
+    return {"NAME": str(Path(environment["WATCHKEEPER_DATA"]) / "watchkeeper.sqlite3")}
+
+
 def _poll(pid: int) -> int | None:
     ended, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended else None
@@ -146,8 +167,9 @@ def _poll(pid: int) -> int | None:
 
 def _main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "watchkeeper.web.settings"
-    import watchkeeper.cli.server
-    import watchkeeper.worker.loop
+    import django
+
+    django.setup()
     from watchkeeper import channels, risks
     from watchkeeper.telemetry import engines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, date, datetime, timedelta
 from socketserver import ThreadingMixIn
@@ -15,13 +16,17 @@ from watchkeeper.alerts import flow
 from watchkeeper.alerts.models import Channel
 from watchkeeper.alerts.secrets import encrypt
 from watchkeeper.history.actors import PLATFORM
+from watchkeeper.history.services import verify_history
 from watchkeeper.ingest.applying import telemetry_log
+from watchkeeper.ingest.border import check_submission
+from watchkeeper.ingest.receiving import Arrival, store_group
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.monitoring.models import ModelLight, RiskBinding
 from watchkeeper.registry import services as registry
 from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.registry.queries import TokenHolder
 from watchkeeper.registry.services import Owners
-from watchkeeper.wire import Stream
+from watchkeeper.wire import JSON, Stream
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 START, END = date(1970, 1, 1), date(2149, 1, 1)
@@ -96,3 +101,17 @@ def serve(port: int) -> None:
     with make_server("127.0.0.1", port, application, server_class=Server, handler_class=Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         threading.Event().wait()
+
+
+def send(model: str, stream: str, rows: list[dict[str, Any]], batch_id: str) -> None:  # Any: JSON
+    """A batch as the web process stores it."""
+    submission = check_submission(Stream(stream), body=json.dumps({"rows": rows, "batch_id": batch_id}).encode(), media_type=JSON)
+    arrival = Arrival(submission, TokenHolder("test", UUID(model), False, frozenset({"ingest"})), datetime.now(UTC))
+    store_group([arrival])
+    assert arrival.receipt
+
+
+def verify() -> list[Any]:  # Any: JSON
+    """Whether the history holds: sealed, unsealed, the first bad record."""
+    result = verify_history()
+    return [result.sealed, result.unsealed, result.bad_number]

@@ -246,7 +246,8 @@ class WholePlatform(RuleBasedStateMachine):
             incident = self._incident(entry)
             incidents.acknowledge(incident, by=self.platform.owner, now=self.now, until=until)
             entry.docket.acknowledge(until)
-            self.acknowledged.append((incident.number, self.now, until))
+            earlier = [(number, at, min(end, self.now) if number == incident.number else end) for number, at, end in self.acknowledged]
+            self.acknowledged = [*earlier, (incident.number, self.now, until)]
 
     @rule(which=some.integers(0, 1), reason=some.sampled_from(["", "it is known"]))
     def somebody_resolves(self, which: int, reason: str) -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.test import Client
-
 from tests.platform import Platform
+
 from watchkeeper.registry.models import RegisteredModel
 
 
@@ -74,7 +74,9 @@ def test_a_refresh_brings_the_table_alone(owner: Client, platform: Platform) -> 
 
 
 def test_three_hundred_models_cost_no_more_queries_than_three(
-    owner: Client, platform: Platform, django_assert_max_num_queries: Any  # Any: pytest-django's fixture
+    owner: Client,
+    platform: Platform,
+    django_assert_max_num_queries: Any,  # Any: pytest-django's fixture
 ) -> None:
     for index in range(300):
         RegisteredModel.objects.create(name=f"model {index}", unit=platform.unit, created_at=platform.clock.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
+
 from watchkeeper.alerts import flow
 from watchkeeper.history.services import seal_changes
 from watchkeeper.web.page import now
@@ -19,7 +20,7 @@ def test_a_change_names_its_author_its_reason_and_what_was_before(platform: Plat
     assert "administrator model: edited Late flights" in said(page)
     assert "old purpose → new purpose" in said(page)
     assert "Reason: asked by audit" in said(page)
-    assert f"technical – → {platform.owner}" in said(page)
+    assert f"Business – → {platform.business_owner} Technical – → {platform.owner}" in said(page)
 
 
 def test_filters_combine(platform: Platform) -> None:

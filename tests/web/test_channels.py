@@ -7,13 +7,21 @@ from typing import Any
 
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
+
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role
 from watchkeeper.alerts.models import Channel, Message, Notification, Silence
 from watchkeeper.alerts.secrets import decrypt
 from watchkeeper.web.page import now
 
-WEBHOOK = {"kind": "webhook", "name": "duty", "of": "me", "c-url": "https://hooks.example.com/x", "c-secret": "", "c-headers": "Authorization: Bearer 1f0e"}
+WEBHOOK = {
+    "kind": "webhook",
+    "name": "duty",
+    "of": "me",
+    "c-url": "https://hooks.example.com/x",
+    "c-secret": "",
+    "c-headers": "Authorization: Bearer 1f0e",
+}
 
 
 def test_a_webhook_shows_its_secret_once_and_then_stars(platform: Platform) -> None:
@@ -60,7 +68,15 @@ def test_wrong_settings_stand_beside_their_field_and_keep_what_was_typed(platfor
 
 
 def test_an_e_mail_form_has_numbers_choices_and_lists(platform: Platform) -> None:
-    form = {"kind": "email", "name": "team", "of": "me", "c-host": "relay.example.com", "c-port": "25", "c-security": "none", "c-from_address": "ml@example.com"}
+    form = {
+        "kind": "email",
+        "name": "team",
+        "of": "me",
+        "c-host": "relay.example.com",
+        "c-port": "25",
+        "c-security": "none",
+        "c-from_address": "ml@example.com",
+    }
 
     browser(platform.owner).post("/channels/new/", form | {"c-to": "a@example.com\nb@example.com", "c-username": "", "c-password": ""})
 
@@ -73,7 +89,11 @@ def test_channels_of_models_and_units_need_the_right_to_edit(platform: Platform)
     owner, validator, outsider = browser(platform.owner), browser(platform.validator), browser(platform.outsider)
 
     owner.post("/channels/new/", WEBHOOK | {"of": f"model:{model.id}"})
-    refused = [client.post("/channels/new/", WEBHOOK | {"of": of}) for client in (validator, outsider) for of in (f"model:{model.id}", f"unit:{platform.unit.id}")]
+    refused = [
+        client.post("/channels/new/", WEBHOOK | {"of": of})
+        for client in (validator, outsider)
+        for of in (f"model:{model.id}", f"unit:{platform.unit.id}")
+    ]
 
     channel = Channel.objects.get()
     assert channel.model == model
@@ -108,7 +128,7 @@ def fired(platform: Platform) -> tuple[Any, Any]:  # Any: model and incident
 
 
 def test_the_delivery_log_says_who_was_told_and_why(platform: Platform) -> None:
-    model, incident = fired(platform)
+    _model, incident = fired(platform)
     client = browser(platform.owner)
 
     page = client.get(f"/deliveries/?incident={incident.number}")
@@ -144,7 +164,14 @@ def test_a_silence_is_declared_and_ended(platform: Platform) -> None:
     model = platform.register()
     client = browser(platform.owner)
     check_policy(client.get("/silences/"))
-    form = {"about": f"model:{model.id}", "risk_type": "no_predictions", "hours": "4", "until": "", "reason": "moving the service", "is_maintenance": "on"}
+    form = {
+        "about": f"model:{model.id}",
+        "risk_type": "no_predictions",
+        "hours": "4",
+        "until": "",
+        "reason": "moving the service",
+        "is_maintenance": "on",
+    }
 
     wrong = client.post("/silences/", form | {"reason": "", "until": "2020-01-01T00:00"})
     client.post("/silences/", form)

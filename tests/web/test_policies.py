@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
+
 from watchkeeper import risks
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role
 from watchkeeper.monitoring.models import Policy, PolicyVersion
 from watchkeeper.web.page import now
 
-DAILY = {"type": "metrics_not_refreshed", "name": "metrics refreshed daily", "p-older_than": "1d", "every": "1h", "criticality": "2", "action_plan": "Ask the owner\nAsk again"}
+DAILY = {
+    "type": "metrics_not_refreshed",
+    "name": "metrics refreshed daily",
+    "p-older_than": "1d",
+    "every": "1h",
+    "criticality": "2",
+    "action_plan": "Ask the owner\nAsk again",
+}
 
 
 @pytest.mark.parametrize("key", risks.catalogue())
@@ -41,7 +48,12 @@ def test_a_policy_is_made_and_gets_a_new_version(platform: Platform) -> None:
 
     first, second = PolicyVersion.objects.order_by("number")
     assert first.policy.unit == platform.unit
-    assert (first.params["older_than"], first.schedule, first.criticality, first.action_plan) == ("1d", {"every": "1h"}, 2, ["Ask the owner", "Ask again"])
+    assert (first.params["older_than"], first.schedule, first.criticality, first.action_plan) == (
+        "1d",
+        {"every": "1h"},
+        2,
+        ["Ask the owner", "Ask again"],
+    )
     assert (second.params["older_than"], second.criticality) == ("2d", None)
     assert added.status_code == 302
     page = client.get(made.headers["Location"])
@@ -79,7 +91,15 @@ def test_wrong_input_keeps_what_was_typed(platform: Platform) -> None:
 
 
 def test_an_empty_parameter_that_may_be_empty_stays_empty(platform: Platform) -> None:
-    form = {"type": "metric_out_of_bounds", "name": "auc", "unit": str(platform.company.id), "p-metric": "auc", "p-lower": "0.7", "p-max_age": "", "p-mode": "absolute"}
+    form = {
+        "type": "metric_out_of_bounds",
+        "name": "auc",
+        "unit": str(platform.company.id),
+        "p-metric": "auc",
+        "p-lower": "0.7",
+        "p-max_age": "",
+        "p-mode": "absolute",
+    }
 
     browser(platform.administrator).post("/policies/new/", form)
 
@@ -92,7 +112,11 @@ def test_only_those_who_govern_write_policies(platform: Platform, who: str) -> N
     url = browser(platform.administrator).post("/policies/new/", DAILY | {"unit": str(platform.company.id)}).headers["Location"]
     client = browser(getattr(platform, who))
 
-    answers = [client.get("/policies/new/"), client.post("/policies/new/", DAILY | {"name": "other", "unit": str(platform.unit.id)}), client.post(url, DAILY)]
+    answers = [
+        client.get("/policies/new/"),
+        client.post("/policies/new/", DAILY | {"name": "other", "unit": str(platform.unit.id)}),
+        client.post(url, DAILY),
+    ]
 
     assert {answer.status_code for answer in answers} == {403}
     assert PolicyVersion.objects.count() == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.test import Client
-
 from tests.platform import Platform
 
 NEW = {

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from django.test import Client
-
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
+
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role, Unit
 from watchkeeper.accounts.tokens import read_token
@@ -17,7 +17,16 @@ from watchkeeper.registry.queries import holder_of
 from watchkeeper.registry.services import touch_tokens
 from watchkeeper.web.page import now
 
-NAMED = {"name": "Propensity", "unit": "Travel/Operations", "kind": "model", "problem_type": "", "stage": "production", "tier": "2", "technical": "", "business": ""}
+NAMED = {
+    "name": "Propensity",
+    "unit": "Travel/Operations",
+    "kind": "model",
+    "problem_type": "",
+    "stage": "production",
+    "tier": "2",
+    "technical": "",
+    "business": "",
+}
 
 
 def maintainer(platform: Platform) -> Client:
@@ -133,7 +142,10 @@ def test_step_two_saves_metrics_sources_and_people(platform: Platform) -> None:
 
     assert answer.headers["Location"].endswith("?step=risks")
     assert set(model.data_sources.values_list("address", flat=True)) == {"postgresql://dwh/crm.pushes", "dwh.sales"}
-    assert {(metric.name, metric.kind, metric.unit) for metric in model.metrics.all()} == {("roc_auc", "technical", ""), ("margin", "business", "EUR")}
+    assert {(metric.name, metric.kind, metric.unit) for metric in model.metrics.all()} == {
+        ("roc_auc", "technical", ""),
+        ("margin", "business", "EUR"),
+    }
     assert [(entry.name, entry.role) for entry in model.stakeholders.all()] == [("Ann", "head of CRM")]
     posted(client, url, **{"m-1-name": "", "data_sources": "dwh.sales"})
     assert [metric.name for metric in model.metrics.all()] == ["roc_auc"]

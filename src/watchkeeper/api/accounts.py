@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from watchkeeper.accounts import queries, services
 from watchkeeper.accounts.rights import Ability, is_administrator, require, require_administrator
@@ -32,11 +32,11 @@ def units(request: HttpRequest) -> Json:
 
 
 @router.post("/units", response={201: Json})
-def create_unit(request: HttpRequest, payload: UnitIn) -> tuple[int, Json]:
+def create_unit(request: HttpRequest, payload: UnitIn) -> Status[Json]:
     who = caller(request)
     parent = queries.unit_by(payload.parent) if payload.parent else queries.root_unit()
     require(who.who, Ability.ADMINISTER, parent)
-    return 201, shapes.unit(services.create_unit(payload.name, parent=parent, actor=who.actor, now=clock.now()))
+    return Status(201, shapes.unit(services.create_unit(payload.name, parent=parent, actor=who.actor, now=clock.now())))
 
 
 class PersonIn(Given):
@@ -53,11 +53,11 @@ def people(request: HttpRequest, paging: Query[Paging], q: str = "") -> Json:
 
 
 @router.post("/people", response={201: Json})
-def create_person(request: HttpRequest, payload: PersonIn) -> tuple[int, Json]:
+def create_person(request: HttpRequest, payload: PersonIn) -> Status[Json]:
     who = caller(request)
     require_administrator(who.who)
     person = services.create_person(email=payload.email, name=payload.name, is_service=payload.is_service, actor=who.actor, now=clock.now())
-    return 201, shapes.person(person)
+    return Status(201, shapes.person(person))
 
 
 class Successor(Given):
@@ -89,11 +89,11 @@ class TeamIn(Given):
 
 
 @router.post("/teams", response={201: Json})
-def create_team(request: HttpRequest, payload: TeamIn) -> tuple[int, Json]:
+def create_team(request: HttpRequest, payload: TeamIn) -> Status[Json]:
     who = caller(request)
     require_administrator(who.who)
     members = [queries.person_by(reference) for reference in payload.members]
-    return 201, shapes.team(services.create_team(payload.name, members=members, actor=who.actor, now=clock.now()))
+    return Status(201, shapes.team(services.create_team(payload.name, members=members, actor=who.actor, now=clock.now())))
 
 
 class RoleIn(Given):
@@ -109,22 +109,22 @@ def roles(request: HttpRequest) -> Json:
 
 
 @router.post("/roles", response={201: Json})
-def grant_role(request: HttpRequest, payload: RoleIn) -> tuple[int, Json]:
+def grant_role(request: HttpRequest, payload: RoleIn) -> Status[Json]:
     who = caller(request)
     unit = queries.unit_by(payload.unit)
     require(who.who, Ability.ADMINISTER, unit)
     role = queries.role_by(payload.role)
-    return 201, _role(services.grant_role(queries.person_by(payload.person), role=role, unit=unit, actor=who.actor, now=clock.now()))
+    return Status(201, _role(services.grant_role(queries.person_by(payload.person), role=role, unit=unit, actor=who.actor, now=clock.now())))
 
 
 @router.delete("/roles/{id}", response={204: None})
-def revoke_role(request: HttpRequest, id: UUID) -> tuple[int, None]:
+def revoke_role(request: HttpRequest, id: UUID) -> Status[None]:
     who = caller(request)
     grant = queries.grants_for(who.who).filter(id=id).first()
     if grant is None:
         raise NotFound("No such role.", remedy="GET /api/v1/roles lists those you may change.")
     services.revoke_role(grant, actor=who.actor, now=clock.now())
-    return 204, None
+    return Status(204, None)
 
 
 def _role(grant: Any) -> Json:  # Any: RoleGrant
@@ -145,7 +145,7 @@ def keys(request: HttpRequest) -> Json:
 
 
 @router.post("/api-keys", response={201: Json})
-def create_key(request: HttpRequest, payload: KeyIn) -> tuple[int, Json]:
+def create_key(request: HttpRequest, payload: KeyIn) -> Status[Json]:
     """A key of one's own, or for a service account by an administrator. Its text is shown once."""
     who = caller(request)
     person = queries.person_by(payload.person) if payload.person else who.who
@@ -156,14 +156,15 @@ def create_key(request: HttpRequest, payload: KeyIn) -> tuple[int, Json]:
                 "A key for another person would let you act in their name.", remedy="They make their own; keys for service accounts are possible."
             )
     token = services.create_api_key(person, name=payload.name, actor=who.actor, now=clock.now())
-    return 201, {"id": token.id, "key": token.text}
+    return Status(201, {"id": token.id, "key": token.text})
 
 
 @router.delete("/api-keys/{id}", response={204: None})
-def revoke_key(request: HttpRequest, id: str) -> tuple[int, None]:
+def revoke_key(request: HttpRequest, id: str) -> Status[None]:
     who = caller(request)
+    person = who.who
     key = queries.api_key(id)
-    if key is None or (key.person != who.who and not is_administrator(who.who)):
+    if key is None or (key.person != person and not is_administrator(person)):
         raise NotFound("No such key.", remedy="GET /api/v1/api-keys lists yours.")
     services.revoke_api_key(key, actor=who.actor, now=clock.now())
-    return 204, None
+    return Status(204, None)

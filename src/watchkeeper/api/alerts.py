@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from watchkeeper import channels
 from watchkeeper.accounts import queries as accounts
@@ -55,12 +55,12 @@ def list_channels(request: HttpRequest, paging: Query[Paging]) -> Json:
 
 
 @router.post("/channels", response={201: Json})
-def create(request: HttpRequest, payload: ChannelIn) -> tuple[int, Json]:
+def create(request: HttpRequest, payload: ChannelIn) -> Status[Json]:
     """Create a channel. The answer shows its secrets once; later they are stars."""
     who = caller(request)
     of = _of(who.who, payload)
     channel = services.create_channel(kind=payload.kind, name=payload.name, config=payload.config, of=of, actor=who.actor, now=clock.now())
-    return 201, shapes.channel(channel) | {"config": services.revealed_config(channel)}
+    return Status(201, shapes.channel(channel) | {"config": services.revealed_config(channel)})
 
 
 def _of(person: Person, payload: ChannelIn) -> ChannelOf:
@@ -91,10 +91,10 @@ def edit(request: HttpRequest, id: str, payload: ChannelPatch) -> Json:
 
 
 @router.delete("/channels/{id}", response={204: None})
-def remove(request: HttpRequest, id: str) -> tuple[int, None]:
+def remove(request: HttpRequest, id: str) -> Status[None]:
     who = caller(request)
     services.remove_channel(queries.channel_for(who.who, id), actor=who.actor, now=clock.now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/channels/{id}/test")
@@ -129,7 +129,7 @@ def silences(request: HttpRequest) -> Json:
 
 
 @router.post("/silences", response={201: Json})
-def create_silence(request: HttpRequest, payload: SilenceIn) -> tuple[int, Json]:
+def create_silence(request: HttpRequest, payload: SilenceIn) -> Status[Json]:
     """No messages about a model or a unit for a time. Conditions, incidents and lights go on."""
     person, now = caller(request).who, clock.now()
     model = registry.model_for(person, payload.model) if payload.model else None
@@ -149,11 +149,11 @@ def create_silence(request: HttpRequest, payload: SilenceIn) -> tuple[int, Json]
         by=person,
         now=now,
     )
-    return 201, shapes.silence(silence)
+    return Status(201, shapes.silence(silence))
 
 
 @router.delete("/silences/{id}", response={204: None})
-def end_silence(request: HttpRequest, id: UUID) -> tuple[int, None]:
+def end_silence(request: HttpRequest, id: UUID) -> Status[None]:
     person = caller(request).who
     silence = queries.silences(person, now=clock.now()).filter(id=id).first()
     if silence is None:
@@ -161,7 +161,7 @@ def end_silence(request: HttpRequest, id: UUID) -> tuple[int, None]:
     if silence.created_by_id != person.id:
         _require_edit(person, silence)
     services.end_silence(silence, by=person, now=clock.now())
-    return 204, None
+    return Status(204, None)
 
 
 def _require_edit(person: Person, silence: Any) -> None:  # Any: Silence

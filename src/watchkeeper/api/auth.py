@@ -40,22 +40,29 @@ class Caller:
             raise NotAllowed("An integration token may only send its model's log and read its status.", remedy=REMEDY)
         return self.person
 
-    def may_read_status(self, model: UUID) -> bool:
-        if self.model is not None and self.model != model:
-            raise NotFound("No such model.", remedy="GET /api/v1/models lists the models you may see.")
-        return self.model == model
-
 
 def authenticate(request: HttpRequest) -> Caller:
     header = request.headers.get("Authorization", "")
     if header:
-        return _by_token(header)
+        found = _by_token(header)
+        if found.model is not None:
+            _refuse_other_objects(request, found.model)
+        return found
     if not request.user.is_authenticated:
         raise Unauthenticated("Nobody is signed in.", remedy=REMEDY)
     refusal = CsrfViewMiddleware(lambda _: None).process_view(request, lambda: None, (), {})  # type: ignore[arg-type,return-value]  # only the check is used
     if refusal:
         raise NotAllowed("The CSRF token is missing.", remedy="Send the X-CSRFToken header, or use an API key.")
     return Caller(person=request.user)
+
+
+def _refuse_other_objects(request: HttpRequest, model: UUID) -> None:
+    """To a model's token nothing exists but its own model, whether it is there or not."""
+    match = request.resolver_match
+    named = {name: str(value) for name, value in match.kwargs.items()} if match else {}
+    is_own_model = "/models/" in request.path and named.get("id") == str(model)
+    if named and not is_own_model:
+        raise NotFound("No such object.", remedy="An integration token knows its own model only.")
 
 
 def _by_token(header: str) -> Caller:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from watchkeeper.accounts import queries as accounts
 from watchkeeper.accounts.rights import Ability
@@ -70,10 +70,10 @@ class Comment(Given):
 
 
 @router.post("/incidents/{number}/comment", response={201: Json})
-def comment(request: HttpRequest, number: int, payload: Comment) -> tuple[int, Json]:
+def comment(request: HttpRequest, number: int, payload: Comment) -> Status[Json]:
     who, incident = _workable(request, number)
     services.comment(incident, text=payload.text, by=who.who, now=clock.now())
-    return 201, shapes.incident(incident)
+    return Status(201, shapes.incident(incident))
 
 
 class Resolution(Given):

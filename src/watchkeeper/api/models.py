@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Header, Query, Router
+from ninja import Header, Query, Router, Status
 
 from watchkeeper.accounts import queries as accounts
 from watchkeeper.accounts.rights import Ability, may
@@ -76,7 +76,7 @@ class ModelPatch(Passport):
 
 
 @router.post("/models", response={201: Json, 200: Json})
-def register(request: HttpRequest, payload: ModelIn, idempotency_key: Header[str] = "") -> tuple[int, Json]:
+def register(request: HttpRequest, payload: ModelIn, idempotency_key: Header[str] = "") -> Status[Json]:
     """Register a model. Only the name is required; the token in the answer is shown once."""
     who, now = caller(request), clock.now()
     person = who.who
@@ -100,7 +100,7 @@ def register(request: HttpRequest, payload: ModelIn, idempotency_key: Header[str
         )
     if is_new:
         _add_parts(made, payload, who, now)
-    return (201 if is_new else 200), shapes.model(made.model) | {"token": made.token.text}
+    return Status(201 if is_new else 200, shapes.model(made.model) | {"token": made.token.text})
 
 
 def _unit_for(reference: str | None, who: Caller) -> Any:  # Any: Unit
@@ -213,21 +213,21 @@ def metrics(request: HttpRequest, id: str) -> Json:
 
 
 @router.post("/models/{id}/metrics", response={201: Json})
-def declare_metric(request: HttpRequest, id: str, payload: MetricIn) -> tuple[int, Json]:
+def declare_metric(request: HttpRequest, id: str, payload: MetricIn) -> Status[Json]:
     """Declare a metric, or change its declaration."""
     who = caller(request)
     metric = services.declare_metric(_editable(who, id), actor=who.actor, now=clock.now(), **payload.dict())
-    return 201, shapes.metric(metric)
+    return Status(201, shapes.metric(metric))
 
 
 @router.delete("/models/{id}/metrics/{name}", response={204: None})
-def remove_metric(request: HttpRequest, id: str, name: str) -> tuple[int, None]:
+def remove_metric(request: HttpRequest, id: str, name: str) -> Status[None]:
     who = caller(request)
     metric = _editable(who, id).metrics.filter(name=name).first()
     if metric is None:
         raise NotFound("No such metric on this model.", remedy="GET /api/v1/models/{id}/metrics lists them.")
     services.remove_metric(metric, actor=who.actor, now=clock.now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/models/{id}/points")
@@ -248,22 +248,22 @@ def sources(request: HttpRequest, id: str) -> Json:
 
 
 @router.post("/models/{id}/sources", response={201: Json})
-def link_sources(request: HttpRequest, id: str, payload: SourcesIn) -> tuple[int, Json]:
+def link_sources(request: HttpRequest, id: str, payload: SourcesIn) -> Status[Json]:
     who = caller(request)
     model = _editable(who, id)
     services.link_sources(model, addresses=payload.addresses, actor=who.actor, now=clock.now())
-    return 201, {"items": [shapes.source(source) for source in model.data_sources.order_by("address")]}
+    return Status(201, {"items": [shapes.source(source) for source in model.data_sources.order_by("address")]})
 
 
 @router.delete("/models/{id}/sources/{source_id}", response={204: None})
-def unlink_source(request: HttpRequest, id: str, source_id: UUID) -> tuple[int, None]:
+def unlink_source(request: HttpRequest, id: str, source_id: UUID) -> Status[None]:
     who = caller(request)
     model = _editable(who, id)
     source = model.data_sources.filter(id=source_id).first()
     if source is None:
         raise NotFound("This model does not use such a source.", remedy="GET /api/v1/models/{id}/sources lists them.")
     services.unlink_source(model, source=source, actor=who.actor, now=clock.now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/models/{id}/quarantine")
@@ -286,21 +286,21 @@ def tokens(request: HttpRequest, id: str) -> Json:
 
 
 @router.post("/models/{id}/tokens", response={201: Json})
-def rotate_token(request: HttpRequest, id: str) -> tuple[int, Json]:
+def rotate_token(request: HttpRequest, id: str) -> Status[Json]:
     """A second token; the first keeps working until it is revoked."""
     who = caller(request)
     token = services.rotate_token(_editable(who, id), actor=who.actor, now=clock.now())
-    return 201, {"id": token.id, "token": token.text}
+    return Status(201, {"id": token.id, "token": token.text})
 
 
 @router.delete("/models/{id}/tokens/{token_id}", response={204: None})
-def revoke_token(request: HttpRequest, id: str, token_id: str) -> tuple[int, None]:
+def revoke_token(request: HttpRequest, id: str, token_id: str) -> Status[None]:
     who = caller(request)
     token = _editable(who, id).tokens.filter(id=token_id).first()
     if token is None:
         raise NotFound("No such token on this model.", remedy="GET /api/v1/models/{id}/tokens lists them.")
     services.revoke_token(token, actor=who.actor, now=clock.now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/sources")

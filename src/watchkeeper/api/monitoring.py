@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Field, Router
+from ninja import Field, Router, Status
 
 from watchkeeper.accounts.rights import Ability
 from watchkeeper.alerts import flow
@@ -76,16 +76,12 @@ def _past_status(model: Any, at: datetime) -> Json:  # Any: RegisteredModel
 
 
 def _readable(who: Caller, id: str) -> Any:  # Any: RegisteredModel
-    try:
-        if who.may_read_status(UUID(id)):
-            return registry.model_of_token(UUID(id))
-    except ValueError:
-        pass
-    return registry.model_for(who.who, id)
+    """A person's model, or a token's own: `authenticate` let no other through."""
+    return registry.model_of_token(who.model) if who.model else registry.model_for(who.who, id)
 
 
 @router.post("/models/{id}/risks", response={201: Json})
-def bind(request: HttpRequest, id: str, payload: RiskIn) -> tuple[int, Json]:
+def bind(request: HttpRequest, id: str, payload: RiskIn) -> Status[Json]:
     who = caller(request)
     model = _editable(who, id)
     if bool(payload.type) == bool(payload.policy):
@@ -105,7 +101,7 @@ def bind(request: HttpRequest, id: str, payload: RiskIn) -> tuple[int, Json]:
         not_relevant_reason=payload.not_relevant_reason,
     )
     binding = services.bind_risk(model, wanted=wanted, actor=who.actor, now=clock.now())
-    return 201, _shown(model.id, binding.id)
+    return Status(201, _shown(model.id, binding.id))
 
 
 @router.get("/models/{id}/risks/{risk_id}")
@@ -140,25 +136,25 @@ def _changed(payload: RiskPatch) -> Mapping[str, Any]:  # Any: values of fields
 
 
 @router.delete("/models/{id}/risks/{risk_id}", response={204: None})
-def remove(request: HttpRequest, id: str, risk_id: str, reason: str = "") -> tuple[int, None]:
+def remove(request: HttpRequest, id: str, risk_id: str, reason: str = "") -> Status[None]:
     who = caller(request)
     flow.remove_risk(queries.binding_of(_editable(who, id), risk_id), actor=who.actor, now=clock.now(), reason=reason)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/models/{id}/risks/{risk_id}/evaluate", response={202: Json})
-def evaluate(request: HttpRequest, id: str, risk_id: str, dry_run: bool = False) -> tuple[int, Json]:
+def evaluate(request: HttpRequest, id: str, risk_id: str, dry_run: bool = False) -> Status[Json]:
     """Evaluate now. With `dry_run` the finding is in the answer and nothing is written; else a worker does it within a second."""
     binding = queries.binding_of(_editable(caller(request), id), risk_id)
     if not dry_run:
         flow.evaluate_now([binding.id], now=clock.now())
-        return 202, {"due": plain(clock.now())}
+        return Status(202, {"due": plain(clock.now())})
     found = evaluation.dry_run(binding, now=clock.now())
     findings = [
         {"segment": f.segment, "outcome": f.outcome, "value": f.value, "limit": f.limit, "explanation": f.explanation.render()}
         for f in found.findings
     ]
-    return 202, {"findings": findings, "error": found.error}
+    return Status(202, {"findings": findings, "error": found.error})
 
 
 def _editable(who: Caller, id: str) -> Any:  # Any: RegisteredModel

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
+from pydantic import BaseModel
 
 from watchkeeper import __version__, wire
 from watchkeeper.api import accounts, alerts, changes, incidents, models, monitoring, risks
@@ -56,7 +57,8 @@ def openapi_document() -> dict[str, Any]:  # Any: JSON
     document: dict[str, Any] = dict(api.get_openapi_schema(path_prefix="/api/v1/"))
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     reference = "#/components/schemas/{model}"
-    for shape in (*ROWS.values(), Receipt):
+    shapes: list[type[BaseModel]] = [*ROWS.values(), Receipt]
+    for shape in shapes:
         schema = shape.model_json_schema(by_alias=True, ref_template=reference)
         schemas.update(schema.pop("$defs", {}))
         schemas[shape.__name__] = schema

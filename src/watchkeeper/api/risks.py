@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from watchkeeper import risks
 from watchkeeper.accounts import queries as accounts
@@ -63,22 +63,22 @@ def policies(request: HttpRequest) -> Json:
 
 
 @router.post("/policies", response={201: Json})
-def create_policy(request: HttpRequest, payload: PolicyIn) -> tuple[int, Json]:
+def create_policy(request: HttpRequest, payload: PolicyIn) -> Status[Json]:
     who = caller(request)
     unit = accounts.unit_by(payload.unit) if payload.unit else accounts.root_unit()
     require(who.who, Ability.GOVERN, unit)
     version = services.create_policy(payload.name, type=payload.type, unit=unit, version=_version(payload), actor=who.actor, now=clock.now())
-    return 201, shapes.policy(version.policy)
+    return Status(201, shapes.policy(version.policy))
 
 
 @router.post("/policies/{name}/versions", response={201: Json})
-def add_version(request: HttpRequest, name: str, payload: PolicyVersionIn) -> tuple[int, Json]:
+def add_version(request: HttpRequest, name: str, payload: PolicyVersionIn) -> Status[Json]:
     """A new version. Bindings stay on the version they pinned."""
     who = caller(request)
     policy = queries.policy_version(name).policy
     require(who.who, Ability.GOVERN, policy.unit)
     services.add_policy_version(policy, version=_version(payload), actor=who.actor, now=clock.now())
-    return 201, shapes.policy(policy)
+    return Status(201, shapes.policy(policy))
 
 
 def _version(payload: PolicyVersionIn) -> services.Binding:

@@ -175,22 +175,26 @@ def unit_tallies(person: Person) -> dict[UUID, dict[str, int]]:
 class Turn:
     """A model whose light is another one than at an earlier moment. `before` is empty for a model that is new since."""
 
-    model: RegisteredModel
+    model_id: UUID
+    name: str
     before: str
     after: str
     at: datetime
 
 
 def turned_since(person: Person, *, since: datetime, limit: int = 200) -> list[Turn]:
-    """Models whose light changed since a moment and is not back where it was, worst first."""
+    """Models whose light changed since a moment and is not back where it was, worst first. Of very many, the first by score."""
     changed = LightChange.objects.filter(at__gt=since).values("model")
-    models = {model.id: model for model in board(person, BoardFilter()).filter(id__in=changed)[:limit]}
-    turns = []
-    for model_id, changes in light_changes(list(models), since=since).items():
-        before = changes[0][1] if changes[0][0] == since else ""
-        if changes[-1][1] != before:
-            turns.append(Turn(models[model_id], before, changes[-1][1], changes[-1][0]))
-    return sorted(turns, key=lambda turn: list(models).index(turn.model.id))
+    visible = RegisteredModel.objects.visible_to(person).exclude(stage=Stage.RETIRED).filter(id__in=changed)
+    names = dict(visible.order_by("-light__score", "name").values_list("id", "name")[:limit])
+    changes = light_changes(list(names), since=since)
+    return [turn for id, name in names.items() if (turn := _turn(id, name, changes[id], since))]
+
+
+def _turn(model: UUID, name: str, changes: list[tuple[datetime, str]], since: datetime) -> Turn | None:
+    before = changes[0][1] if changes[0][0] == since else ""
+    at, after = changes[-1]
+    return Turn(model, name, before, after, at) if after != before else None
 
 
 def firing(models: Collection[UUID]) -> dict[UUID, list[BoundRisk]]:

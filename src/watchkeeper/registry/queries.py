@@ -185,7 +185,7 @@ def model_of_token(id: UUID) -> RegisteredModel:
     return RegisteredModel.objects.select_related("unit").get(id=id)
 
 
-def visible_ids(person: Person) -> QuerySet[RegisteredModel, dict[str, Any]]:  # Any: one id each
+def visible_ids(person: Person) -> QuerySet[RegisteredModel, Any]:  # Any: one id each, for a subquery
     return RegisteredModel.objects.visible_to(person).values("id")
 
 
@@ -273,13 +273,13 @@ def source_for(person: Person, id: UUID | str) -> DataSource:
 
 def source_uses(person: Person, addresses: Collection[str]) -> dict[str, int]:
     """How many of the visible models use each of the canonical addresses."""
-    return dict(data_sources_visible_to(person).filter(address__in=addresses).values_list("address", "users"))
+    return dict(data_sources_visible_to(person).filter(address__in=addresses).values_list("address", "users"))  # type: ignore[misc]  # annotated above
 
 
 def names_of(ids: Collection[str], *, seen_by: Person) -> dict[str, str]:
     """Names that stand beside ids in the change log: people, teams, units, sources, and the models the reader may see."""
     wanted = {UUID(id) for id in ids if _is_uuid(id)}
-    named = [Person.objects.filter(id__in=wanted), Team.objects.filter(id__in=wanted), Unit.objects.filter(id__in=wanted)]
+    named: list[QuerySet[Any]] = [Person.objects.filter(id__in=wanted), Team.objects.filter(id__in=wanted), Unit.objects.filter(id__in=wanted)]
     names = {str(found.id): str(found) for kind in named for found in kind}
     sources = {str(source.id): source.address for source in data_sources_visible_to(seen_by).filter(id__in=wanted)}
     visible = RegisteredModel.objects.visible_to(seen_by).filter(id__in=wanted)
@@ -296,7 +296,9 @@ def _is_uuid(text: str) -> bool:
 
 def versions_of(model: RegisteredModel) -> list[ModelVersion]:
     """Newest first, with their baselines."""
-    return list(ModelVersion.objects.filter(model=model).prefetch_related("baselines__inherited_from__version").order_by("-is_current", "-created_at"))
+    return list(
+        ModelVersion.objects.filter(model=model).prefetch_related("baselines__inherited_from__version").order_by("-is_current", "-created_at")
+    )
 
 
 def ownerships_of(model: RegisteredModel) -> list[Ownership]:

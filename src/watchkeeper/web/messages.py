@@ -22,6 +22,7 @@ from django.utils.translation.template import templatize
 
 from watchkeeper import channels, risks
 from watchkeeper.web.pages import paragraphs
+from watchkeeper.web.schema_forms import label_of
 
 PACKAGE = Path(__file__).parents[1]
 LANGUAGE = "ru"
@@ -110,12 +111,12 @@ def _texts(value: ast.expr) -> Iterator[str]:
 
 
 def _catalogue() -> Iterator[Found]:
-    """Titles and pages of the built-in risks and channels."""
-    pages = [(f"risks/{kind.key}.py", kind.title, kind.page) for kind in risks.catalogue().values()]
-    pages += [(f"channels/{kind.key}.py", kind.title, kind.page) for kind in channels.catalogue().values()]
-    for where, title, page in pages:
+    """Titles, pages and field labels of the built-in risks and channels."""
+    kinds = [(f"risks/{kind.key}.py", kind.title, kind.page, kind.params.model_fields) for kind in risks.catalogue().values()]
+    kinds += [(f"channels/{kind.key}.py", kind.title, kind.page, kind.config.model_fields) for kind in channels.catalogue().values()]
+    for where, title, page, fields in kinds:
         if (PACKAGE / where).exists():
-            yield from ((part, where) for part in (title, *paragraphs(page)))
+            yield from ((text, where) for text in (title, *paragraphs(page), *map(label_of, fields)))
 
 
 def stored() -> Catalog:

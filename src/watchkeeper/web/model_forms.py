@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from watchkeeper.monitoring.models import RiskBinding
     from watchkeeper.registry.models import RegisteredModel
 
-PASSPORT = ("name", "kind", "problem_type", "stage", "tier", "purpose", "repository_link", "documentation_link", "tags", "custom_fields", "timezone", "expected")
+PASSPORT = (
+    "name",
+    "kind",
+    "problem_type",
+    "stage",
+    "tier",
+    "purpose",
+    "repository_link",
+    "documentation_link",
+    "tags",
+    "custom_fields",
+    "timezone",
+    "expected",
+)
 
 
 class ReasonField(forms.CharField):
@@ -43,7 +56,9 @@ class PassportForm(PlainForm):
     repository_link = LinkField(label=_("Repository"), required=False, max_length=1000)
     documentation_link = LinkField(label=_("Documentation"), required=False, max_length=1000)
     tags = forms.CharField(label=_("Tags"), required=False, help_text=_("Separated by commas."))
-    custom_fields = forms.CharField(label=_("Own fields"), required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text=_("One per line: name: value."))
+    custom_fields = forms.CharField(
+        label=_("Own fields"), required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text=_("One per line: name: value.")
+    )
     timezone = forms.CharField(label=_("Time zone"), help_text=_("Of timestamps that name none, e.g. Europe/Berlin."))
     cron = forms.CharField(label=_("Expected runs"), required=False, help_text=_("For a model that runs by a timetable, as cron: 0 6 * * *"))
     grace = forms.CharField(label=_("A run may be late by"), required=False, help_text=_("e.g. 2h"))
@@ -79,8 +94,15 @@ class PassportForm(PlainForm):
 class OwnersForm(PlainForm):
     """Owners of both sides, set in one call."""
 
-    technical = forms.MultipleChoiceField(label=_("Technical owners"), required=False, widget=forms.SelectMultiple(attrs={"size": 7}), help_text=_("Keep it running."))
-    business = forms.MultipleChoiceField(label=_("Business owners"), required=False, widget=forms.SelectMultiple(attrs={"size": 7}), help_text=_("Decide what its predictions are used for."))
+    technical = forms.MultipleChoiceField(
+        label=_("Technical owners"), required=False, widget=forms.SelectMultiple(attrs={"size": 7}), help_text=_("Keep it running.")
+    )
+    business = forms.MultipleChoiceField(
+        label=_("Business owners"),
+        required=False,
+        widget=forms.SelectMultiple(attrs={"size": 7}),
+        help_text=_("Decide what its predictions are used for."),
+    )
     reason = ReasonField()
 
     def __init__(self, *args: Any, model: RegisteredModel, seen_by: Person, **kwargs: Any) -> None:  # Any: Django's own arguments
@@ -140,7 +162,9 @@ class DurationField(forms.CharField):
         try:
             return parse_duration(text) if text else timedelta(0)
         except ValueError as problem:
-            raise forms.ValidationError(gettext("%(given)s is not a duration. Write a number and a unit, e.g. 90s, 10m, 2h, 7d.") % {"given": text}) from problem
+            raise forms.ValidationError(
+                gettext("%(given)s is not a duration. Write a number and a unit, e.g. 90s, 10m, 2h, 7d.") % {"given": text}
+            ) from problem
 
 
 class BindingForm(PlainForm):
@@ -152,7 +176,9 @@ class BindingForm(PlainForm):
     every = forms.CharField(label=_("Interval"), required=False, max_length=20, help_text=_("e.g. 10m, 1h, 1d"))
     cron = forms.CharField(label=_("Cron"), required=False, max_length=100, help_text=_("e.g. 0 7 * * 1"))
     timezone = forms.CharField(label=_("in the zone"), required=False, max_length=64)
-    for_ = DurationField(label=_("Fires only after"), required=False, max_length=20, help_text=_("It must hold for so long first, e.g. 30m; 0s: at once."))
+    for_ = DurationField(
+        label=_("Fires only after"), required=False, max_length=20, help_text=_("It must hold for so long first, e.g. 30m; 0s: at once.")
+    )
     n = forms.IntegerField(label=_("and in n"), min_value=1, max_value=100)
     m = forms.IntegerField(label=_("of the last m evaluations"), min_value=1, max_value=100)
     hold = DurationField(label=_("Repaired only after"), required=False, max_length=20, help_text=_("It must be quiet for so long, e.g. 1h."))
@@ -161,6 +187,22 @@ class BindingForm(PlainForm):
     )
     action_plan = forms.CharField(label=_("Action plan"), required=False, widget=forms.Textarea(attrs={"rows": 6}), help_text=_("One step per line."))
     reason = ReasonField()
+
+    field_order = (
+        "criticality",
+        "cost_per_day",
+        "schedule",
+        "every",
+        "cron",
+        "timezone",
+        "for_",
+        "hold",
+        "n",
+        "m",
+        "action_plan",
+        "not_relevant_reason",
+        "reason",
+    )
 
     def clean(self) -> dict[str, Any]:  # Any: values of fields
         given = self.cleaned_data

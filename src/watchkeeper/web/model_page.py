@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 STATUS_DAYS = 90
 SECOND_LINE = 2
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*[+-]\d\d:\d\d$")
 QUIET_EVENTS = ("heartbeat", "self_check", "deployed")  # a deployment is drawn as its version
 
 
@@ -241,7 +243,11 @@ def metric_chart(model: RegisteredModel, risks: Sequence[BoundRisk], metric: str
 def marks(model: RegisteredModel, *, since: datetime) -> list[charts.Mark]:
     """What is drawn as a dashed line over every chart: events and versions taken into use."""
     found = [charts.Mark(event.timestamp, event.type) for event in ingest.events_of(model.id, since=since)[:40] if event.type not in QUIET_EVENTS]
-    found += [charts.Mark(v.deployed_at, gettext("version %(name)s") % {"name": v.name}) for v in registry.versions_of(model) if v.deployed_at and v.deployed_at >= since]
+    found += [
+        charts.Mark(v.deployed_at, gettext("version %(name)s") % {"name": v.name})
+        for v in registry.versions_of(model)
+        if v.deployed_at and v.deployed_at >= since
+    ]
     return sorted(found, key=lambda mark: mark.at)
 
 
@@ -280,7 +286,9 @@ def last_changes(model: RegisteredModel, *, seen_by: Person, limit: int) -> list
 def _who(change: Change, names: Mapping[str, str]) -> str:
     if change.actor_kind == "platform":
         return "Watchkeeper"
-    return names.get(change.actor_id) or gettext("the model itself") if change.actor_kind == "model" else names.get(change.actor_id, change.actor_id[:8])
+    return (
+        names.get(change.actor_id) or gettext("the model itself") if change.actor_kind == "model" else names.get(change.actor_id, change.actor_id[:8])
+    )
 
 
 def _ids(side: object) -> list[str]:
@@ -293,12 +301,16 @@ def _ids(side: object) -> list[str]:
 
 def _sides(change: Change, names: Mapping[str, str]) -> list[tuple[str, str, str]]:
     before, after = change.before or {}, change.after or {}
-    return [(name, _shown(before.get(name), names), _shown(after.get(name), names)) for name in dict.fromkeys([*before, *after])]
+    """Before and after of each field; what is empty on both sides says nothing."""
+    shown = [(name, _shown(before.get(name), names), _shown(after.get(name), names)) for name in dict.fromkeys([*before, *after])]
+    return [entry for entry in shown if entry[1:] != ("–", "–")]
 
 
 def _shown(value: object, names: Mapping[str, str]) -> str:
-    if value is None or value == "" or value == []:
+    if value in (None, "", [], {}):
         return "–"
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, list):
         return ", ".join(_shown(entry, names) for entry in value)
     if isinstance(value, dict) and "text" in value:
@@ -306,4 +318,6 @@ def _shown(value: object, names: Mapping[str, str]) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_shown(entry, names)}" for name, entry in value.items())
     text = str(value)
+    if _ISO.match(text):
+        return present.moment(datetime.fromisoformat(text))
     return names.get(text.rpartition(":")[2], text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from watchkeeper.registry import queries as registry
 from watchkeeper.web.drawing import worst_of_days
 
 if TYPE_CHECKING:
-    from watchkeeper.accounts.models import Person
+    from watchkeeper.accounts.models import Person, Unit
     from watchkeeper.incidents.models import Incident
     from watchkeeper.monitoring.models import ModelLight
     from watchkeeper.registry.models import RegisteredModel
@@ -110,6 +110,16 @@ def _row(
         owners=owners,
         incident=incident,
     )
+
+
+def tallies(counts: Mapping[UUID, Mapping[str, int]], unit: Unit | None) -> dict[str, int]:
+    """Models per light in a unit and below it, from the counts per unit."""
+    inside = {found.id for found in accounts.all_units() if unit is None or found.path.startswith(unit.path)}
+    sums = dict.fromkeys(("red", "yellow", "green", "grey"), 0)
+    for id in inside & counts.keys():
+        for light, number in counts[id].items():
+            sums[light] += number
+    return sums
 
 
 def grouped(entries: Sequence[Row]) -> list[Group]:

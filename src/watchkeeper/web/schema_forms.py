@@ -52,6 +52,11 @@ class SchemaForm(PlainForm):
             self.add_error(None, f"{gettext(problem.detail)} {gettext(problem.remedy)}")
 
 
+def label_of(name: str) -> str:
+    """A field's name as a label; the collector of translations knows it too."""
+    return name.replace("_", " ").capitalize()
+
+
 def _plain(shape: Json) -> Json:
     """A shape without its null alternative."""
     choices = [choice for choice in shape.get("anyOf", ()) if choice.get("type") != "null"]
@@ -59,7 +64,7 @@ def _plain(shape: Json) -> Json:
 
 
 def _field(name: str, shape: Json, *, is_secret: bool) -> forms.Field:
-    words: dict[str, Any] = {"label": name.replace("_", " ").capitalize(), "help_text": gettext(shape.get("description", ""))}  # Any: Django's own
+    words: dict[str, Any] = {"label": gettext(label_of(name)), "help_text": gettext(shape.get("description", ""))}  # Any: Django's own
     kind = shape.get("type")
     if "enum" in shape:
         return forms.ChoiceField(choices=[(value, value) for value in shape["enum"]], **words)

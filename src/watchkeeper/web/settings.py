@@ -143,6 +143,7 @@ USE_I18N = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = _own.data / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

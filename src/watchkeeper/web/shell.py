@@ -80,14 +80,14 @@ class Shell:
 
 def context(request: HttpRequest) -> dict[str, Any]:  # Any: template context
     """The frame is computed when a template asks for it: fragments never do."""
-    person = getattr(request, "user", None)
-    theme = request.COOKIES.get("theme", getattr(person, "theme", ""))
+    user = getattr(request, "user", None)
+    theme = user.theme if user and user.is_authenticated else request.COOKIES.get("theme", "")
     return {"shell": SimpleLazyObject(partial(frame, request)), "theme": theme if theme in ("light", "dark") else ""}
 
 
 def frame(request: HttpRequest) -> Shell:
     person = page.person_of(request)
-    tallies = monitoring.unit_tallies(person)
+    tallies = unit_tallies(request)
     counts = {"incidents": incidents.incidents_for(person, state="open").count(), "models": sum(sum(lights.values()) for lights in tallies.values())}
     counts["inbox"] = alerts.unread(person)
     section = _section(request)
@@ -104,6 +104,15 @@ def frame(request: HttpRequest) -> Shell:
         languages=tuple(django_settings.LANGUAGES),
         themes=tuple((code, gettext(label)) for code, label in THEMES),
     )
+
+
+def unit_tallies(request: HttpRequest) -> dict[UUID, dict[str, int]]:
+    """Models per unit and light, counted once for the frame and the page in it."""
+    counted: dict[UUID, dict[str, int]] | None = getattr(request, "unit_tallies", None)
+    if counted is None:
+        counted = monitoring.unit_tallies(page.person_of(request))
+        setattr(request, "unit_tallies", counted)  # noqa: B010 Django's request has no such attribute of its own
+    return counted
 
 
 def _section(request: HttpRequest) -> str:

@@ -144,7 +144,9 @@ class Feed:
 
     def _send_gates(self, day: pd.DataFrame) -> None:
         frame = day[["id", "ts", "hour", "carrier", "dest"]].assign(hold=day["decision"])
-        self.clients["gates"].log_predictions(frame, id="id", timestamp="ts", prediction="hold", features=["hour", "carrier", "dest"], version="rules-4")
+        self.clients["gates"].log_predictions(
+            frame, id="id", timestamp="ts", prediction="hold", features=["hour", "carrier", "dest"], version="rules-4"
+        )
 
     def _send_employment(self, day: datetime) -> None:
         """The monthly run: a twelfth of the survey's rows, with the day of the run as their time."""

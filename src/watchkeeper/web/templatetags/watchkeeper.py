@@ -170,5 +170,8 @@ def risk_title(key: str) -> str:
 
 @register.filter
 def first_words(kind: RiskType) -> str:
-    """The first paragraph of a risk's page: what it is about."""
-    return next((block.words for block in blocks(kind.page) if block.words), "")
+    """The first sentences of a risk's page: what it is about."""
+    words = next((block.words for block in blocks(kind.page) if block.words), "")
+    first, _stop, rest = words.partition(". ")
+    second = rest.partition(". ")[0].rstrip(".")
+    return f"{first.rstrip('.')}. {second}." if second and len(first) + len(second) < 200 else f"{first.rstrip('.')}."

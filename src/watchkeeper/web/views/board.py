@@ -16,7 +16,7 @@ from watchkeeper.accounts.rights import Ability, paths_where
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.monitoring.queries import BoardFilter
-from watchkeeper.web import page, portfolio
+from watchkeeper.web import page, portfolio, shell
 
 PAGE_SIZE = 50
 LIGHTS = ("red", "yellow", "green", "grey")
@@ -29,7 +29,8 @@ def board(request: HttpRequest) -> HttpResponse:
     person, now, chosen = page.person_of(request), page.now(), asked(request)
     everything = monitoring.board(person, without_light(chosen))
     found = monitoring.board(person, chosen)
-    tallies = monitoring.tallies(everything)
+    is_plain = not (chosen.owner or chosen.tier or chosen.text or chosen.stage)
+    tallies = portfolio.tallies(shell.unit_tallies(request), chosen.unit) if is_plain else monitoring.tallies(everything)
     shown = Paginator(found, PAGE_SIZE)
     if chosen.light:
         shown.count = tallies[chosen.light]  # counted already: saves the paginator its query

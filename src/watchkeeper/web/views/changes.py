@@ -18,7 +18,7 @@ from watchkeeper.history import queries
 from watchkeeper.registry import queries as registry
 from watchkeeper.web.acting import page_of, query_without_page
 from watchkeeper.web.page import person_of, signed_in
-from watchkeeper.web.schema_forms import as_json
+from watchkeeper.web.schema_forms import as_json, label_of
 
 if TYPE_CHECKING:
     from watchkeeper.accounts.models import Person
@@ -26,6 +26,42 @@ if TYPE_CHECKING:
 
 PLATFORM = gettext_noop("the platform")
 NOTHING = "–"
+FIELDS = (
+    gettext_noop("Action plan"),
+    gettext_noop("Address"),
+    gettext_noop("Business"),
+    gettext_noop("Config"),
+    gettext_noop("Cost per day"),
+    gettext_noop("Criticality"),
+    gettext_noop("Current"),
+    gettext_noop("Custom fields"),
+    gettext_noop("Description"),
+    gettext_noop("Direction"),
+    gettext_noop("Documentation link"),
+    gettext_noop("Expected"),
+    gettext_noop("Hold"),
+    gettext_noop("Is service"),
+    gettext_noop("Language"),
+    gettext_noop("Members"),
+    gettext_noop("Not relevant reason"),
+    gettext_noop("Number"),
+    gettext_noop("Params"),
+    gettext_noop("Parent"),
+    gettext_noop("Person"),
+    gettext_noop("Problem type"),
+    gettext_noop("Purpose"),
+    gettext_noop("Reference rows"),
+    gettext_noop("Repository link"),
+    gettext_noop("Risk type"),
+    gettext_noop("Schedule"),
+    gettext_noop("Scopes"),
+    gettext_noop("Source"),
+    gettext_noop("Stakeholders"),
+    gettext_noop("Successor"),
+    gettext_noop("Technical"),
+    gettext_noop("Timezone"),
+    gettext_noop("Trained at"),
+)
 ACTORS = (gettext_noop("person"), gettext_noop("service"), gettext_noop("model"))
 
 
@@ -67,7 +103,12 @@ def _chosen(request: HttpRequest, person: Person) -> Any:  # Any: QuerySet[Chang
     allowed = None if is_administrator(person) else registry.visible_ids(person)
     model = registry.model_for(person, given["model"]).id if given.get("model") else None
     return queries.changes_among(
-        allowed, model=model, on=given.get("object", ""), id=given.get("id", "").strip(), actor=given.get("actor", ""), since=_since(given.get("since", ""))
+        allowed,
+        model=model,
+        on=given.get("object", ""),
+        id=given.get("id", "").strip(),
+        actor=given.get("actor", ""),
+        since=_since(given.get("since", "")),
     )
 
 
@@ -81,7 +122,9 @@ def _since(text: str) -> datetime | None:
 
 
 def _lines(found: list[Change], person: Person) -> list[Line]:
-    ids = {id for change in found for id in (change.actor_id, change.object_id, str(change.model_id or ""), *_ids(change.before), *_ids(change.after))}
+    ids = {
+        id for change in found for id in (change.actor_id, change.object_id, str(change.model_id or ""), *_ids(change.before), *_ids(change.after))
+    }
     names = registry.names_of(ids, seen_by=person)
     return [
         Line(
@@ -113,8 +156,11 @@ def _all_ids(values: Iterable[Any]) -> Iterator[str]:  # Any: JSON
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any], names: dict[str, str]) -> Iterator[tuple[str, str, str]]:  # Any: JSON
+    """Fields with both values as text; one that was and stays empty says nothing."""
     for field in dict.fromkeys([*before, *after]):
-        yield field.replace("_", " "), _named(before.get(field), names), _named(after.get(field), names)
+        was, became = _named(before.get(field), names), _named(after.get(field), names)
+        if (was, became) != (NOTHING, NOTHING):
+            yield gettext(label_of(field)), was, became
 
 
 def _named(value: Any, names: dict[str, str]) -> str:  # Any: JSON

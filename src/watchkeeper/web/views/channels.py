@@ -85,7 +85,14 @@ def channel(request: HttpRequest, id: UUID) -> HttpResponse:
     if request.method == "POST" and _edit(request, shown, form, config):
         messages.success(request, gettext("Saved. Send a test to see that it still works."))
         return redirect("channels_one", shown.id)
-    context = {"channel": shown, "kind": kind, "form": form, "config": config, "blocks": blocks(kind.page), "secret": take_once(request, f"channel {id}")}
+    context = {
+        "channel": shown,
+        "kind": kind,
+        "form": form,
+        "config": config,
+        "blocks": blocks(kind.page),
+        "secret": take_once(request, f"channel {id}"),
+    }
     return render(request, "channels/channel.html", context, status=max(status_of(form), status_of(config)))
 
 
@@ -196,7 +203,9 @@ def _delivery(entry: Any) -> Delivery:  # Any: Notification
     message = entry.message
     state = "suppressed" if entry.suppressed else message.state if message else INBOX if entry.channel is None else "waiting"
     detail = gettext(entry.suppressed) if entry.suppressed else words(message.last_error) if message and message.last_error else ""
-    return Delivery(entry, gettext(state), message.attempts if message else 0, detail, translated(kind.title if kind else entry.incident.binding.type))
+    return Delivery(
+        entry, gettext(state), message.attempts if message else 0, detail, translated(kind.title if kind else entry.incident.binding.type)
+    )
 
 
 @button

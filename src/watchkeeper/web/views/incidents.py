@@ -152,5 +152,5 @@ def chart(request: HttpRequest, number: int) -> HttpResponse:
     end = min(now(), (incident.resolved_at or now()) + timedelta(days=2)).replace(second=0, microsecond=0)
     days = max(1, (end - incident.true_since + BEFORE_CHART).days)
     drawn = model_page.metric_chart(incident.model, monitoring.bound_risks(incident.model_id), incident_page.metric_of(incident), days=days, now=end)
-    svgs = [charts.metric_svg(drawn, width=width) for width in (charts.WIDE, charts.NARROW)] if any(line.points for line in drawn.lines) else []
+    svgs = [charts.metric_svg(drawn, width=width) for width in charts.WIDTHS[""]] if any(line.points for line in drawn.lines) else []
     return render(request, "incidents/chart.html", {"svgs": svgs})

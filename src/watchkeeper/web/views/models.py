@@ -115,7 +115,15 @@ def chart(request: HttpRequest, id: UUID) -> HttpResponse:
     days = _days(request)
     drawn = model_page.metric_chart(head.model, head.risks, request.GET.get("metric", ""), days=days, now=_minute())
     svgs = [charts.metric_svg(drawn, width=width) for width in _widths(request)] if any(line.points for line in drawn.lines) else []
-    context = {"head": head, "chart": drawn, "svgs": svgs, "days": days, "ranges": RANGES, "metric": request.GET.get("metric", ""), "size": request.GET.get("size", "")}
+    context = {
+        "head": head,
+        "chart": drawn,
+        "svgs": svgs,
+        "days": days,
+        "ranges": RANGES,
+        "metric": request.GET.get("metric", ""),
+        "size": request.GET.get("size", ""),
+    }
     return render(request, "model/chart.html", context)
 
 
@@ -126,11 +134,15 @@ def volume(request: HttpRequest, id: UUID) -> HttpResponse:
     model, days = registry.model_for(person_of(request), id), _days(request, default=2)
     drawn = model_page.volume_chart(model, days=days, now=_minute())
     svgs = [charts.volume_svg(drawn, width=width) for width in _widths(request)] if drawn.counts else []
-    return render(request, "model/volume.html", {"model": model, "chart": drawn, "svgs": svgs, "days": days, "ranges": (2, 30, 365), "size": request.GET.get("size", "")})
+    return render(
+        request,
+        "model/volume.html",
+        {"model": model, "chart": drawn, "svgs": svgs, "days": days, "ranges": (2, 30, 365), "size": request.GET.get("size", "")},
+    )
 
 
 def _widths(request: HttpRequest) -> tuple[int, ...]:
-    return (charts.HALF,) if request.GET.get("size") == "half" else (charts.WIDE, charts.NARROW)
+    return charts.WIDTHS.get(request.GET.get("size", ""), charts.WIDTHS[""])
 
 
 def _days(request: HttpRequest, default: int = 30) -> int:

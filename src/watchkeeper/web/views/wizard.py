@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 from uuid import UUID
 
 from django.db import transaction
@@ -18,7 +17,7 @@ from django.forms import BaseFormSet, formset_factory
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext
 
 from watchkeeper import risks
 from watchkeeper.accounts import queries as accounts
@@ -30,7 +29,6 @@ from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.errors import InvalidInput, NotFound
 from watchkeeper.core.settings import settings
 from watchkeeper.incidents.queries import models_hit
-from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.monitoring.services import Binding, bind_risk, passport_changed
 from watchkeeper.registry import queries, services
@@ -39,6 +37,7 @@ from watchkeeper.web.acting import REFUSALS, button, keep_once, refuse, status_o
 from watchkeeper.web.forms import MetricForm, ModelForm, PurposeForm, RiskForm
 from watchkeeper.web.page import actor_of, now, person_of, signed_in
 from watchkeeper.web.present import money, span, translated
+from watchkeeper.web.registration import KEYS, ask, progress, steps_of
 from watchkeeper.web.views.sources import uses_of
 
 if TYPE_CHECKING:
@@ -48,29 +47,10 @@ if TYPE_CHECKING:
     from watchkeeper.registry.models import RegisteredModel
     from watchkeeper.risks import RiskType
 
-STEPS = (
-    ("model", gettext_noop("Model")),
-    ("purpose", gettext_noop("What it does")),
-    ("risks", gettext_noop("Risks")),
-    ("connect", gettext_noop("Connect")),
-)
-KEYS = tuple(key for key, _title in STEPS)
 ASKED = ("metric", "lower", "upper", "type")  # parameters the third step has fields for
 SPARE_METRICS = 3
 YEAR = timedelta(days=365)
 Metrics = formset_factory(MetricForm, extra=SPARE_METRICS)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One of the four, as its head shows it."""
-
-    key: str
-    title: str
-    number: int
-    state: str  # done, here or todo
-    summary: str = ""
-    gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +80,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if model:
         _reach(request, model, "purpose")
         return redirect(_at(model, "purpose"))
-    context = {"steps": _steps(None, "model", ""), "here": "model", "form": form, "ask": _ask(None)}
+    context = {"steps": steps_of(None, "model", ""), "here": "model", "form": form, "ask": ask(None)}
     return render(request, "wizard/wizard.html", context | _offers(person, editable), status=status_of(form))
 
 
@@ -122,7 +102,10 @@ def _register(request: HttpRequest, form: ModelForm) -> RegisteredModel | None:
 
 
 def _owners(form: ModelForm) -> Owners | None:
-    sides = {side: tuple(_owner(form, side, part.strip()) for part in form.cleaned_data[side].split(",") if part.strip()) for side in ("business", "technical")}
+    sides = {
+        side: tuple(_owner(form, side, part.strip()) for part in form.cleaned_data[side].split(",") if part.strip())
+        for side in ("business", "technical")
+    }
     return None if form.errors else Owners(business=sides["business"], technical=sides["technical"])
 
 
@@ -174,9 +157,11 @@ def _mine(request: HttpRequest, id: UUID) -> RegisteredModel:
     return model
 
 
-def _show(request: HttpRequest, model: RegisteredModel, here: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:  # Any: template context
+def _show(
+    request: HttpRequest, model: RegisteredModel, here: str, context: Mapping[str, Any], *, status: int = 200
+) -> HttpResponse:  # Any: template context
     furthest = _furthest(request, model)
-    common = {"model": model, "here": here, "steps": _steps(model, here, furthest), "ask": _ask(model)}
+    common = {"model": model, "here": here, "steps": steps_of(model, here, furthest), "ask": ask(model)}
     return render(request, "wizard/wizard.html", {**common, **context}, status=status)
 
 
@@ -285,7 +270,10 @@ def _risk_rows(request: HttpRequest, model: RegisteredModel) -> Iterator[RiskRow
 def _row(request: HttpRequest, kind: RiskType, *, hint: str, binding: RiskBinding | None = None) -> RiskRow:
     title = translated(kind.title)
     is_on = bool(binding and binding.criticality)
-    initial: dict[str, Any] = {"is_on": is_on, "criticality": str(binding.criticality if binding and is_on else kind.defaults.criticality)}  # Any: fields
+    initial: dict[str, Any] = {
+        "is_on": is_on,
+        "criticality": str(binding.criticality if binding and is_on else kind.defaults.criticality),
+    }  # Any: fields
     if binding:
         initial |= {"cost_per_day": binding.cost_per_day, **{name: binding.params.get(name) for name in ASKED}}
     prefix = binding.id.hex if binding else kind.key
@@ -353,48 +341,6 @@ def _connect(request: HttpRequest, model: RegisteredModel) -> HttpResponse:
     return _show(request, model, "connect", context)
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that must happen, and when it did."""
-
-    words: str
-    at: datetime | None
-    pending: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the connection is: the log flows from the first event on."""
-
-    checks: tuple[Check, ...]
-    flows: bool
-    is_complete: bool
-    waited: str
-
-
-def progress(model: RegisteredModel) -> Progress:
-    used = max((token.last_used_at for token in model.tokens.all() if token.last_used_at), default=None)
-    timers = ingest.timers(model.id)
-    first = min(timers, key=lambda timer: timer.first_received_at, default=None)
-    columns = ingest.seen_columns([model.id], within=timedelta(days=7)).get(model.id)
-    light = monitoring.light_of(model.id)
-    lit = light.since if light and light.light != "grey" else None
-    count = len(columns[0]) if columns else 0
-    arrived = gettext("First event: %(streams)s") % {"streams": ", ".join(gettext(timer.stream) for timer in timers)}
-    checks = (
-        Check(gettext("Token used"), used, gettext("not yet")),
-        Check(arrived if first else gettext("First prediction, metric or event"), first.first_received_at if first else None, gettext("not yet")),
-        Check(
-            ngettext("Schema learned: %(count)s column", "Schema learned: %(count)s columns", count) % {"count": count} if columns else gettext("Schema learned"),
-            columns[1] if columns else None,
-            gettext("after the first predictions with features"),
-        ),
-        Check(gettext("Light on"), lit, gettext("after the first evaluation")),
-    )
-    waited = max(0, int((now() - model.created_at).total_seconds()))
-    return Progress(checks, first is not None, bool(first and lit), f"{waited // 60}:{waited % 60:02}" if waited < 3600 else span(waited))
-
-
 @signed_in
 def waiting(request: HttpRequest, id: UUID) -> HttpResponse:
     """A fragment, asked for every second until all is there."""
@@ -437,62 +383,3 @@ def _reach(request: HttpRequest, model: RegisteredModel, step: str) -> None:
 def _next(request: HttpRequest, model: RegisteredModel, step: str) -> str:
     """The step that follows, or the one the reader came back from."""
     return _at(model, KEYS[max(KEYS.index(step), KEYS.index(_furthest(request, model)))])
-
-
-def _steps(model: RegisteredModel | None, here: str, furthest: str) -> list[Step]:
-    reached = KEYS.index(furthest) if furthest else 0
-    steps = []
-    for number, (key, title) in enumerate(STEPS):
-        state = "here" if key == here else "done" if number < reached or (number == reached and key != here and furthest) else "todo"
-        summary, gaps = (_summary(model, key), _gaps(model, key)) if model and state == "done" else ("", ())
-        steps.append(Step(key, gettext(title), number + 1, state, summary, gaps))
-    return steps
-
-
-def _summary(model: RegisteredModel, step: str) -> str:
-    if step == "model":
-        unit = accounts.unit_titles([model.unit])[model.unit_id].replace("/", " / ")
-        words = [unit, gettext(model.get_kind_display()), gettext(model.get_problem_type_display()) if model.problem_type else ""]
-        owners = [str(entry) for entry in model.ownerships.select_related("person", "team").order_by("side", "id")]
-        return " · ".join([*filter(None, words), gettext("tier %(tier)s") % {"tier": model.tier}, *owners])
-    if step == "purpose":
-        metrics = [metric.name for metric in model.metrics.all()]
-        sources = list(model.data_sources.order_by("address").values_list("address", flat=True))
-        return " · ".join(filter(None, [model.purpose, ", ".join(metrics), ", ".join(sources)]))
-    if step == "risks":
-        bound = monitoring.bound_risks(model.id)
-        return gettext("%(on)s of %(all)s on") % {"on": sum(risk.binding.criticality > 0 for risk in bound), "all": len(bound)}
-    return ""
-
-
-def _gaps(model: RegisteredModel, step: str) -> tuple[str, ...]:
-    """What is missing, in words, and what follows from it."""
-    passport = queries.passports([model.id], now=now())[model.id]
-    owners = [
-        *([] if passport.business_owners else [gettext("business owner")]),
-        *([] if passport.technical_owners else [gettext("technical owner")]),
-    ]
-    missing = {
-        "model": {"no_owner": owners},
-        "purpose": {
-            "no_metrics": [] if passport.metrics else [gettext("metrics")],
-            "no_data_sources": [] if passport.data_sources else [gettext("data sources")],
-        },
-    }
-    weights = {risk.type.key: risk.binding.criticality for risk in monitoring.bound_risks(model.id)}
-    return tuple(_gap(words, weights.get(key, 0)) for key, words in missing.get(step, {}).items() if words)
-
-
-def _gap(missing: list[str], criticality: int) -> str:
-    said = gettext("Missing: %(what)s.") % {"what": ", ".join(missing)}
-    if not criticality:
-        return said
-    return f"{said} " + gettext("The model starts with this risk fired, criticality %(number)s.") % {"number": criticality}
-
-
-def _ask(model: RegisteredModel | None) -> str:
-    """A mail to the model-risk team with the model's address in it."""
-    team = accounts.risk_team(model.unit if model else accounts.root_unit())
-    subject = gettext("Question about %(model)s") % {"model": model.name if model else gettext("a new model")}
-    where = settings().base_url + (reverse("models_setup", args=[model.id]) if model else reverse("models_new"))
-    return f"mailto:{','.join(person.email for person in team)}?subject={quote(subject)}&body={quote(where)}"
