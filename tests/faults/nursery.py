@@ -55,6 +55,26 @@ class Mother:
         self._process.wait(timeout=60)
 
 
+# What the platform imports only when it first needs it, and a child would import again each time.
+LATE = (
+    "watchkeeper.api.ingest",
+    "watchkeeper.cli.running",
+    "watchkeeper.worker.loop",
+    "watchkeeper.web.urls",
+    "tests.faults.seeding",
+    "pandas",
+    "ibis.backends.duckdb",
+    "ibis.backends.sql.compilers.duckdb",
+    "ibis.expr.operations",
+    "sqlglot.dialects.duckdb",
+    "pyarrow.pandas_compat",
+    "dateutil.easter",
+    "numpy.ma",
+    "numpy.random",
+    "encodings.idna",
+)
+
+
 @dataclass
 class Nursery:
     """One data folder and the processes that work on it."""
@@ -170,11 +190,17 @@ def _main() -> None:
     import django
 
     django.setup()
+    from django.template.loader import get_template
+
     from watchkeeper import channels, risks
     from watchkeeper.telemetry import engines
 
     for catalogue in (channels.catalogue, risks.catalogue, engines.catalogue):
         catalogue()
+    for late in LATE:
+        importlib.import_module(late)
+    for kind in ("txt", "html"):
+        get_template(f"alerts/message.{kind}")
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)

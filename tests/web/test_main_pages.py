@@ -100,7 +100,7 @@ def test_the_chart_is_svg_with_the_limit_and_the_event(owner: Client, model: Reg
     assert html.count('<svg class="plot') == 2
     assert "limit 12" in html
     assert "var(--c-now)" in html
-    assert "deployed" in html
+    assert "version v1" in html
 
 
 def test_a_past_moment_explains_itself(owner: Client, model: RegisteredModel) -> None:

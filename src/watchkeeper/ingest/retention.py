@@ -1,4 +1,4 @@
-"""Delete what has been kept long enough. What is deleted when: docs/guide/retention.md."""
+"""Delete what has been kept long enough. What is deleted when: docs/guide/operations.md."""
 
 from __future__ import annotations
 

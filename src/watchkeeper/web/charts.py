@@ -147,10 +147,11 @@ def _metric_spec(chart: MetricChart, width: int) -> Spec:
     low, high = _domain(values + limits)
     for first, last in _breaches(shown[0].points if shown else (), chart.limits):
         layers.append(_rect(first, last))
-    layers += _event_layers(chart.marks, width)
+    layers += _event_rules(chart.marks)
     layers += _limit_layers(chart.limits)
     for line in reversed(shown):
         layers += _line_layers(line, is_main=line is shown[0], limits=chart.limits, names=len(shown) > 1)
+    layers += _event_names(chart.marks, width)
     scale = {"domain": [low, high], "nice": False, "zero": False}
     return _frame(layers, chart.start, chart.end, scale, width=width, height=height)
 
@@ -188,24 +189,22 @@ def _rect(first: datetime, last: datetime) -> Spec:
     }
 
 
-def _event_layers(marks: Sequence[Mark], width: int) -> list[Spec]:
-    """Dashed lines; the newest ones are named, so that names do not run into each other."""
-    named = EVENTS_NAMED[width]
-    values = [{"t": _local(mark.at), "l": mark.label[:34] if i >= len(marks) - named else "", "y": 8 + 13 * (i % 3)} for i, mark in enumerate(marks)]
-    if not values:
-        return []
-    x = {"field": "t", "type": "temporal"}
+def _event_rules(marks: Sequence[Mark]) -> list[Spec]:
+    values = [{"t": _local(mark.at)} for mark in marks]
+    mark = {"type": "rule", "color": "var(--ink-3)", "strokeDash": [3, 3], "aria": False}
+    return [{"data": {"values": values}, "mark": mark, "encoding": {"x": {"field": "t", "type": "temporal"}}}] if values else []
+
+
+def _event_names(marks: Sequence[Mark], width: int) -> list[Spec]:
+    """The newest marks are named, on three heights, so that names do not run into each other; above the lines, so that their halo is."""
+    mark = {"type": "text", "align": "right", "dx": -5, "color": "var(--ink-2)", "fontSize": 11, "aria": False, **HALO}
     return [
-        {"data": {"values": values}, "mark": {"type": "rule", "color": "var(--ink-3)", "strokeDash": [3, 3], "aria": False}, "encoding": {"x": x}},
-        *(
-            {
-                "data": {"values": [value]},
-                "mark": {"type": "text", "align": "right", "dx": -5, "color": "var(--ink-2)", "fontSize": 11, "aria": False, **HALO},
-                "encoding": {"x": x, "y": {"value": value["y"]}, "text": {"field": "l"}},
-            }
-            for value in values
-            if value["l"]
-        ),
+        {
+            "data": {"values": [{"t": _local(event.at), "l": event.label[:34]}]},
+            "mark": mark,
+            "encoding": {"x": {"field": "t", "type": "temporal"}, "y": {"value": 8 + 13 * (i % 3)}, "text": {"field": "l"}},
+        }
+        for i, event in enumerate(marks[-EVENTS_NAMED[width] :])
     ]
 
 
@@ -284,7 +283,8 @@ def _volume_spec(chart: VolumeChart, width: int) -> Spec:
             "mark": {"type": "line", "interpolate": "step-after", "color": "var(--c-now)", "strokeWidth": 1.5, "aria": False},
             "encoding": {"x": x, "y": y},
         },
-        *_event_layers(chart.marks, width),
+        *_event_rules(chart.marks),
+        *_event_names(chart.marks, width),
     ]
     top = max((count for _, count in chart.counts), default=1)
     return _frame(layers, chart.start, chart.end, {"domain": [0, top * 1.1 or 1], "nice": False}, width=width, height=150)

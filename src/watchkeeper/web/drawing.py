@@ -51,7 +51,7 @@ def gauge(value: float, limit: float) -> Gauge:
     """The limit at 58 % of the line when the value is above it, at 42 % when it is below; the value by its distance.
 
     >>> gauge(18.0, 12.0)
-    Gauge(limit_at=75.9, value_at=101.9, over_from=75.9, over_width=52.1)
+    Gauge(limit_at=75.9, value_at=101.0, over_from=75.9, over_width=52.1)
     """
     is_above = value >= limit
     limit_at = GAUGE_FROM + (0.58 if is_above else 0.42) * (GAUGE_TO - GAUGE_FROM)

@@ -1,0 +1,74 @@
+"""`python -m bench [name …]`: each benchmark in a process, a process group and a temporary folder of its own, ended when its time is up."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import bench
+from bench._table import Row, head, line
+
+MOST_SECONDS = 120.0
+INSIDE = "--inside"
+
+
+def names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_")]
+
+
+def main(wanted: list[str]) -> int:
+    unknown = sorted(set(wanted) - set(names()))
+    if unknown:
+        say(f"No benchmark {', '.join(unknown)}. Known: {', '.join(names())}.")
+        return 2
+    say(f"{os.cpu_count()} cores, Python {platform.python_version()}, load average {load()} at the start\n\n{head()}")
+    for name in wanted or names():
+        for row in outcome(name):
+            say(line(row))
+    say(f"\nload average {load()} at the end")
+    return 0
+
+
+def outcome(name: str) -> Iterator[Row]:
+    """The rows of one benchmark as they come; a last one that says so when it failed."""
+    with tempfile.TemporaryDirectory(prefix=f"watchkeeper-bench-{name}-") as folder:
+        command = [sys.executable, "-m", "bench", INSIDE, name]
+        environment = {**os.environ, "WATCHKEEPER_DATA": f"{folder}/data", "TMPDIR": folder}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 ourselves
+            try:
+                output, _ = process.communicate(timeout=MOST_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
+        for written in output.splitlines():
+            yield Row(**json.loads(written))
+        if process.returncode:
+            yield Row(f"{name}: ended with {process.returncode}", "", met=False)
+
+
+def inside(name: str) -> int:
+    for row in importlib.import_module(f"bench.{name}").run():
+        say(row.as_json())
+    return 0
+
+
+def load() -> str:
+    return " ".join(f"{share:.1f}" for share in os.getloadavg())
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    raise SystemExit(inside(arguments[1]) if arguments[:1] == [INSIDE] else main(arguments))
