@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from tests.receiver import Receiver
-
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.alerts import flow

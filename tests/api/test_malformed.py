@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
+
 from tests.conftest import Runs
 from tests.platform import Platform
-
 from watchkeeper.api.ingest import IngestApp
 from watchkeeper.core.clock import ManualClock
 from watchkeeper.core.settings import settings

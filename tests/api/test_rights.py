@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.test import Client
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, RoleGrant
 from watchkeeper.accounts.rights import Ability

@@ -36,6 +36,8 @@ def register(page: Page) -> str:
     page.get_by_label("Unit").first.fill("Supply chain/Forecasting")
     shot(page, "wizard-1")
     page.get_by_role("button", name="Register").click()
+    page.wait_for_timeout(1500)
+    shot(page, "dbg")
     page.get_by_label("Purpose").fill("How much of each fresh product a store orders for tomorrow")
     shot(page, "wizard-2")
     page.get_by_role("button", name="Save and go on").click()

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
-from tests.channels.conftest import RawServer, free_port
 
+from tests.channels.conftest import RawServer, free_port
 from watchkeeper import channels
 from watchkeeper.channels import Outgoing, OutgoingPolicy, Receipt, Result
 from watchkeeper.core.errors import InvalidInput

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.channels.conftest import Canary, Names, RawServer, Receiver
 
+from tests.channels.conftest import Canary, Names, RawServer, Receiver
 from watchkeeper import channels
 from watchkeeper.channels import BlockedAddress, Outgoing, OutgoingPolicy, Result, check_link, outgoing_client
 from watchkeeper.core.errors import InvalidInput

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
-from tests.channels.conftest import RawServer, Receiver
 
+from tests.channels.conftest import RawServer, Receiver
 from watchkeeper import channels
 from watchkeeper.channels import Outgoing, OutgoingPolicy, Receipt, Result
 from watchkeeper.channels.webhook import new_secret

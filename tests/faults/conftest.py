@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
+
 from tests.faults.nursery import Mother, Nursery
 
 

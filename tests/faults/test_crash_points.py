@@ -8,10 +8,10 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+
 from tests.faults.conftest import House, free_port, wait_until
 from tests.faults.senders import Senders
 from tests.faults.test_workers_die import TWICE
-
 from watchkeeper.core.faults import POINTS
 
 OF_WEB = [point for point in POINTS if point.startswith("receive:")]

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from tests.conftest import NOON
 
+from tests.conftest import NOON
 from watchkeeper.history.actors import PLATFORM
 from watchkeeper.history.models import Change, Seal
 from watchkeeper.history.services import record, seal_changes, verify_history

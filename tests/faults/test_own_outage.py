@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.core.clock import ManualClock
 from watchkeeper.incidents.models import Incident
 from watchkeeper.monitoring.models import FindingCount, Outage

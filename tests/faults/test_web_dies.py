@@ -36,7 +36,7 @@ def test_a_killed_web_process_loses_and_doubles_no_acknowledged_row(house: House
 
     logged = Counter(house.nursery.call("tests.faults.seeding:logged_ids", model=made["model"]))
     lost, doubled = set(senders.acknowledged) - set(logged), [id for id, count in logged.items() if count > 1]
-    print(f"{kills} kills of web, {len(senders.acknowledged)} rows acknowledged in {senders.tries} tries, {len(lost)} lost, {len(doubled)} doubled")  # noqa: T201
+    print(f"{kills} kills of web, {len(senders.acknowledged)} rows acknowledged in {senders.tries} tries, {len(lost)} lost, {len(doubled)} doubled")
     assert (lost, doubled, senders.refused) == (set(), [], [])
     assert len(senders.acknowledged) > kills * senders.rows
     assert house.number("SELECT \"rows\" FROM ingest_streamtimer WHERE stream = 'predictions'") == len(logged)

@@ -48,7 +48,7 @@ def test_killed_workers_lose_no_alert_and_repeat_only_under_the_same_key(house: 
     wait_until(lambda: is_all_told(house), seconds=runs(60, 600), what="everything delivered")
     house.nursery.kill(last)
 
-    print(f"{killed} kills of workers, {models} incidents, {house.receiver.repeated} repeated deliveries, 0 after the key")  # noqa: T201
+    print(f"{killed} kills of workers, {models} incidents, {house.receiver.repeated} repeated deliveries, 0 after the key")
     check_all_told_once(house, models=models)
     assert house.receiver.repeated <= killed, "one send is in flight per worker"
 

@@ -5,6 +5,7 @@ It keeps the whole history and works everything out from it again each time. Slo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -92,7 +93,7 @@ def _is_long_enough(history: Sequence[Reading], began: int, wait: Wait) -> bool:
 
 def _known_time(stretch: Sequence[Reading]) -> timedelta:
     """Time between neighbours that both knew something: while nothing is known, timers stand still."""
-    pairs = zip(stretch, stretch[1:], strict=False)
+    pairs = itertools.pairwise(stretch)
     return sum((max(b.at - a.at, timedelta(0)) for a, b in pairs if a.saw in KNOWN and b.saw in KNOWN), timedelta(0))
 
 

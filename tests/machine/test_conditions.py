@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
 from tests.conftest import Runs
 from tests.machine.oracle import Reading, Saw, Wait, judge
-
 from watchkeeper.core.finding import DataState, Finding
 from watchkeeper.core.text import Text
 from watchkeeper.monitoring.conditions import Condition, Rule, State, Step, fail, step
@@ -97,7 +98,7 @@ class Conditions(RuleBasedStateMachine):
         flaps = False
         for end in range(1, len(states) + 1):
             past = states[max(0, end - 21) : end]
-            share = sum(a != b for a, b in zip(past, past[1:], strict=False)) / 20
+            share = sum(a != b for a, b in itertools.pairwise(past)) / 20
             flaps = share > 0.30 or (flaps and share >= 0.15)
         assert not states or self.condition.is_flapping == flaps
 

@@ -4,6 +4,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+
 from tests.machine.test_platform import WholePlatform, fragile, stage  # noqa
 
 

@@ -5,6 +5,7 @@ Each example runs in a transaction that is rolled back: the history refuses to b
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -19,10 +20,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
 from tests.conftest import Runs
 from tests.machine.oracle import Case, Docket, Reading, Saw, Seen, Wait, judge, light
 from tests.platform import Platform
-
 from watchkeeper import risks
 from watchkeeper.alerts import flow
 from watchkeeper.alerts import services as alerts
@@ -350,7 +351,7 @@ class WholePlatform(RuleBasedStateMachine):
         replayed = list(LightChange.objects.filter(model=self.model).order_by("id").values_list("light", "score"))
         stored = ModelLight.objects.get(model=self.model)
         assert replayed[-1] == (stored.light, stored.score)
-        assert all(before != after for before, after in zip(replayed, replayed[1:], strict=False))
+        assert all(before != after for before, after in itertools.pairwise(replayed))
 
     @invariant()
     def the_end_is_told_to_those_who_heard_the_beginning(self) -> None:

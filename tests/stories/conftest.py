@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.platform import Platform
 from tests.receiver import Receiver
-
 from watchkeeper.core.clock import ManualClock
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from standardwebhooks.webhooks import Webhook
+
 from tests.receiver import Receiver
 from tests.servers import Server
 

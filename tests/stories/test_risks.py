@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper import risks
 from watchkeeper.accounts import services as accounts
 from watchkeeper.alerts import flow

@@ -6,8 +6,8 @@ import struct
 
 import pyarrow as pa
 import pytest
-from tests.telemetry.test_decode import arrow, times
 
+from tests.telemetry.test_decode import arrow, times
 from watchkeeper.telemetry.arrow import OversizedArrow, UnreadableArrow, open_arrow, read_arrow
 from watchkeeper.wire import Stream
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.core.clock import ManualClock
 from watchkeeper.web import page
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 from django.core.cache import cache
+
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.accounts import services
 from watchkeeper.accounts.queries import person_of_key
 from watchkeeper.accounts.tokens import read_token

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.test import Client
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.registry.models import RegisteredModel
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.alerts import flow
 from watchkeeper.history.services import seal_changes
 from watchkeeper.web.page import now

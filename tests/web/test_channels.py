@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role
 from watchkeeper.alerts.models import Channel, Message, Notification, Silence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.alerts.models import Notification
 from watchkeeper.alerts.queries import unread
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.incidents.models import Incident
 
 

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
 

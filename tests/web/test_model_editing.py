@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.test import Client
-from tests.platform import Platform
 
+from tests.platform import Platform
 from watchkeeper.registry.models import RegisteredModel
 
 

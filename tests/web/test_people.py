@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.accounts import services
 from watchkeeper.accounts.models import Person, Role, RoleGrant, Team, Unit
 from watchkeeper.registry.models import Ownership

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper import risks
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.test import Client
+
 from tests.platform import Platform
 
 NEW = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.registry.models import DataSource
 from watchkeeper.registry.services import link_sources
 

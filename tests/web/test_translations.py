@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from django.utils import translation
 from django.utils.translation import trans_real
+
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.accounts.services import edit_person
 from watchkeeper.web import messages
 from watchkeeper.web.page import now

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from django.test import Client
+
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
-
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role, Unit
 from watchkeeper.accounts.tokens import read_token

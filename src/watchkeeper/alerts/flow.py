@@ -33,11 +33,11 @@ SUSPENDED = frozenset(Stage) - frozenset(EVALUATED_STAGES)
 def settle(claim: str, evaluations: Sequence[Evaluation], *, now: datetime) -> int:
     """Store evaluations whose claim is still ours, with everything that follows from them. Returns how many were stored."""
     with transaction.atomic():
-        still_ours = {binding.id: binding.next_due_at for binding in evaluation.claimed(claim, lock=True)}
+        still_ours = evaluation.still_claimed(claim)
         kept = [e for e in evaluations if e.binding.id in still_ours]
         transitions = evaluation.store(kept, now=now, due=still_ours)
         news = incidents.follow(transitions, now=now)
-        update_lights({e.binding.model_id for e in kept}, now=now)
+        update_lights(evaluation.models_to_light(transitions), now=now)
         notify(news, now=now)
         crash_point("evaluate: stored, before commit")
     crash_point("evaluate: stored, after commit")

@@ -71,7 +71,7 @@ class Search:
     def recipients(self, news: News) -> list[Recipient]:
         incident = news.incident
         if incident.kind == Incident.Kind.PLATFORM:
-            return self._reach([(person, Why.ADMINISTRATOR) for person in administrators()])
+            return self._reach(self._administrators())
         if news.happening in ENDS:
             return self._told.get(incident.number, [])
         if news.happening is Happening.ASSIGNED:
@@ -93,7 +93,11 @@ class Search:
                 found = self._holders(role, unit)
                 if found:
                     return [(person, why) for person in found]
-        return [(person, Why.ADMINISTRATOR) for person in administrators()]
+        return self._administrators()
+
+    def _administrators(self) -> list[tuple[Person, Why]]:
+        root = next(unit for unit in self._units.values() if unit.depth == 0)
+        return [(person, Why.ADMINISTRATOR) for person in self._holders(Role.ADMINISTRATOR, root)]
 
     def _path(self, incident: Incident) -> list[Unit]:
         """The units of the model, from the company down."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -47,7 +48,7 @@ class Submission:
     refusals: tuple[Refusal, ...] = ()
     beats: tuple[Stream, ...] = field(default=())  # whose dead-man timers it moves
 
-    @property
+    @cached_property
     def rejected_rows(self) -> list[int]:
         return sorted({refusal.row for refusal in self.refusals})
 

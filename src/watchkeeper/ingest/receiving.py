@@ -10,7 +10,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +19,11 @@ from uuid import UUID, uuid4
 
 import structlog
 from django.db import DatabaseError, DataError, IntegrityError, close_old_connections, connection, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Greatest
 
 from watchkeeper.core.errors import Conflict, InvalidInput, Unavailable, WatchkeeperError
 from watchkeeper.core.faults import crash_point
 from watchkeeper.ingest.border import ERRORS_SHOWN, Submission
-from watchkeeper.ingest.models import Batch, QuarantinedRow, StreamTimer
+from watchkeeper.ingest.models import Batch, QuarantinedRow
 from watchkeeper.registry.queries import TokenHolder
 from watchkeeper.wire import Stream
 from watchkeeper.wire.rows import Receipt
@@ -150,13 +148,13 @@ def store_group(group: Sequence[Arrival]) -> None:
     """One transaction: batches, quarantined rows, dead-man timers. Receipts are written on the arrivals; they count once this returns."""
     receipts: list[Callable[[], None]] = []
     with transaction.atomic():
-        stored = _stored_batches(group)
+        stored = _stored_contents(group)
         fresh: list[Arrival] = []
         for arrival in group:
             key = (arrival.holder.model_id, arrival.submission.key)
             earlier = stored.get(key)
             if earlier is None:
-                stored[key] = arrival
+                stored[key] = (arrival.submission.digest, arrival.submission.stream)
                 fresh.append(arrival)
             receipts.append(_answer(arrival, earlier))
         _insert(fresh)
@@ -167,26 +165,29 @@ def store_group(group: Sequence[Arrival]) -> None:
         answer()
 
 
-Earlier = Arrival | Batch
+# Raw SQL here and below: in these three statements the ORM costs more than everything else in the commit together (measured by `make bench`).
+_LOOK = "SELECT model_id, key, digest, stream FROM ingest_batch WHERE model_id IN ({}) AND key IN ({})"
+Content = tuple[str, str]  # digest and stream: what makes two batches of one id the same
 
 
-def _stored_batches(group: Sequence[Arrival]) -> dict[tuple[UUID, str], Earlier]:
-    """Batches of these ids that were acknowledged before."""
+def _stored_contents(group: Sequence[Arrival]) -> dict[tuple[UUID, str], Content]:
+    """What was acknowledged before under these ids."""
     keyed = [arrival for arrival in group if arrival.submission.is_keyed]
     if not keyed:
         return {}
-    found = Batch.objects.filter(key__in={a.submission.key for a in keyed}, model_id__in={a.holder.model_id for a in keyed}).defer("payload")
-    return {(batch.model_id, batch.key): batch for batch in found}
+    as_uuid = _uuid_adapter()
+    models, keys = {as_uuid(a.holder.model_id) for a in keyed}, {a.submission.key for a in keyed}
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK.format(*(", ".join(["%s"] * len(these)) for these in (models, keys))), [*models, *keys])
+        return {(UUID(str(model_id)), key): (digest, stream) for model_id, key, digest, stream in cursor.fetchall()}
 
 
-def _answer(arrival: Arrival, earlier: Earlier | None) -> Callable[[], None]:
+def _answer(arrival: Arrival, earlier: Content | None) -> Callable[[], None]:
     """What to tell the caller once the transaction is durable."""
     submission = arrival.submission
     if earlier is None:
         return lambda: _accept(arrival)
-    digest = earlier.digest if isinstance(earlier, Batch) else earlier.submission.digest
-    stream = earlier.stream if isinstance(earlier, Batch) else earlier.submission.stream
-    if digest != submission.digest or stream != submission.stream:
+    if earlier != (submission.digest, submission.stream):
         return lambda: _refuse(
             arrival, Conflict(f"Batch id {submission.key!r} was used with another content.", remedy="A repair uses a new batch id.")
         )
@@ -231,20 +232,23 @@ def _refuse(arrival: Arrival, error: WatchkeeperError) -> None:
 _COLUMNS = (
     "model_id, stream, key, digest, media_type, payload, payload_path, size, rows, rejected, rejected_rows, errors, token_id, received_at, state"
 )
-# Raw SQL: the ORM's bulk_create costs more than everything else in the commit together (measured by `make bench`).
 _INSERT = f"INSERT INTO ingest_batch ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})"  # noqa: S608 constant text
 
 
 def _insert(fresh: Sequence[Arrival]) -> None:
     if not fresh:
         return
-    as_uuid = (lambda id: id) if connection.features.has_native_uuid_field else (lambda id: id.hex)
+    as_uuid = _uuid_adapter()
     rows = [_batch_row(arrival, as_uuid) for arrival in fresh]
     with connection.cursor() as cursor:
         cursor.executemany(_INSERT, rows)
     refused = [arrival for arrival in fresh if arrival.submission.refusals]
     if refused:
         _quarantine(refused)
+
+
+def _uuid_adapter() -> Callable[[UUID], object]:
+    return (lambda id: id) if connection.features.has_native_uuid_field else (lambda id: id.hex)
 
 
 def _batch_row(arrival: Arrival, as_uuid: Callable[[UUID], object]) -> tuple[Any, ...]:  # Any: one value per column
@@ -306,20 +310,25 @@ def _move_timers(fresh: Sequence[Arrival]) -> None:
             entry = moved.setdefault((arrival.holder.model_id, beat.value), [arrival.received_at, 0])
             entry[0] = max(entry[0], arrival.received_at)
             entry[1] += arrival.submission.accepted
-    if not moved:
-        return
-    for (model_id, stream), (received_at, rows) in moved.items():
-        _move(model_id, stream, received_at, rows)
+    if moved:
+        _move([(model_id, stream, *entry) for (model_id, stream), entry in moved.items()])
 
 
 def move_timer(model_id: UUID, stream: Stream, *, now: datetime) -> None:
     """A call that was turned away for its rate is still a sign of life."""
     with transaction.atomic():
-        _move(model_id, stream.value, now, 0)
+        _move([(model_id, stream.value, now, 0)])
 
 
-def _move(model_id: UUID, stream: str, received_at: datetime, rows: int) -> None:
-    timer = StreamTimer.objects.filter(model_id=model_id, stream=stream)
-    if not timer.update(last_received_at=Greatest("last_received_at", Value(received_at)), rows=F("rows") + rows):
-        first = StreamTimer(model_id=model_id, stream=stream, first_received_at=received_at, last_received_at=received_at, rows=rows)
-        StreamTimer.objects.bulk_create([first], ignore_conflicts=True)
+_MOVE = (
+    "INSERT INTO ingest_streamtimer AS t (model_id, stream, first_received_at, last_received_at, rows) VALUES (%s, %s, %s, %s, %s) "
+    "ON CONFLICT (model_id, stream) DO UPDATE SET rows = t.rows + excluded.rows, last_received_at = "
+    "CASE WHEN excluded.last_received_at > t.last_received_at THEN excluded.last_received_at ELSE t.last_received_at END"
+)
+
+
+def _move(moved: Iterable[tuple[UUID, str, datetime, int]]) -> None:
+    """Insert or move timers, in one order everywhere: two processes that move the same timers never wait for each other in a circle."""
+    as_uuid, as_moment = _uuid_adapter(), connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        cursor.executemany(_MOVE, [(as_uuid(id), stream, as_moment(at), as_moment(at), rows) for id, stream, at, rows in sorted(moved)])

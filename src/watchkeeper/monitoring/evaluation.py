@@ -53,10 +53,23 @@ class Transition:
     segment: str
     step: Step
     condition: Condition
+    before: Condition
     explanation: Text
     at: datetime
-    is_flapping_start: bool = False
-    is_flapping_stop: bool = False
+    is_new: bool = False
+
+    @property
+    def is_flapping_start(self) -> bool:
+        return self.condition.is_flapping and not self.before.is_flapping
+
+    @property
+    def is_flapping_stop(self) -> bool:
+        return self.before.is_flapping and not self.condition.is_flapping
+
+    @property
+    def moves_light(self) -> bool:
+        """Whether the light may be another one: what it is made of differs."""
+        return self.is_new or (self.before.state, self.before.data) != (self.condition.state, self.condition.data)
 
 
 def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
@@ -70,12 +83,14 @@ def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
     return claim
 
 
-def claimed(claim: str, *, lock: bool = False) -> list[RiskBinding]:
-    """The bindings still held under a claim; with `lock` they stay so until the transaction ends."""
-    found = RiskBinding.objects.filter(claim=claim).select_related("policy_version__policy", "model")
-    if lock:
-        found = found.select_for_update(of=("self",))
-    return list(found.order_by("id"))
+def claimed(claim: str) -> list[RiskBinding]:
+    """The bindings held under a claim."""
+    return list(RiskBinding.objects.filter(claim=claim).select_related("policy_version__policy", "model").order_by("id"))
+
+
+def still_claimed(claim: str) -> dict[UUID, datetime | None]:
+    """Bindings still held under a claim, and so until the transaction ends, with their due times as they are now."""
+    return dict(RiskBinding.objects.select_for_update().filter(claim=claim).order_by("id").values_list("id", "next_due_at"))
 
 
 def evaluate(bindings: Sequence[RiskBinding], *, now: datetime) -> list[Evaluation]:
@@ -166,17 +181,7 @@ def _advance(evaluation: Evaluation, row: ConditionRow | None, segment: str, fin
         rule = Rule(for_=binding.pending_for, n=binding.n, m=binding.m, hold=binding.hold)
         after, done = step(before, finding, rule, at=at)
         explanation = finding.explanation
-    transition = Transition(
-        binding,
-        segment,
-        done,
-        after,
-        explanation,
-        at,
-        is_flapping_start=after.is_flapping and not before.is_flapping,
-        is_flapping_stop=before.is_flapping and not after.is_flapping,
-    )
-    return transition, after
+    return Transition(binding, segment, done, after, before, explanation, at, is_new=row is None), after
 
 
 def _save_conditions(rows: Sequence[ConditionRow]) -> None:
@@ -242,7 +247,7 @@ def _schedule_next(evaluations: Sequence[Evaluation], now: datetime, due: Mappin
     for evaluation in evaluations:
         binding = evaluation.binding
         was_due, is_due = binding.next_due_at or now, due[binding.id]
-        binding.missed += missed_since(binding.schedule, due=was_due, now=now, spread_by=binding.id) if binding.evaluated_at else 0
+        binding.missed += missed_since(binding.schedule, due=was_due, now=now, spread_by=binding.model_id) if binding.evaluated_at else 0
         binding.next_due_at = is_due if is_due != binding.next_due_at else _next_due(evaluation, now)
         binding.evaluated_at, binding.claim, binding.claimed_until = now, "", None
     _executemany(RiskBinding, [e.binding for e in evaluations], ["next_due_at", "claim", "claimed_until", "evaluated_at", "missed"])
@@ -250,15 +255,16 @@ def _schedule_next(evaluations: Sequence[Evaluation], now: datetime, due: Mappin
 
 def _next_due(evaluation: Evaluation, now: datetime) -> datetime | None:
     """The schedule's next moment, or earlier when a finding asks for a known moment."""
-    planned = next_due(evaluation.binding.schedule, after=now, spread_by=evaluation.binding.id)
+    planned = next_due(evaluation.binding.schedule, after=now, spread_by=evaluation.binding.model_id)
     asked = [finding.recheck_at for finding in evaluation.findings if finding.recheck_at and finding.recheck_at > now]
     if evaluation.error and planned is None:
         return now + timedelta(minutes=5)
     return min([*asked, *([planned] if planned else [])], default=None)
 
 
-def touched_models(transitions: Collection[Transition]) -> set[UUID]:
-    return {transition.binding.model_id for transition in transitions}
+def models_to_light(transitions: Collection[Transition]) -> set[UUID]:
+    """Models whose light may have changed."""
+    return {transition.binding.model_id for transition in transitions if transition.moves_light}
 
 
 def dry_run(binding: RiskBinding, *, now: datetime) -> Evaluation:

@@ -31,6 +31,8 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
 
     The lights are locked before the conditions are read: two workers with risks of the same model each see what the other stored.
     """
+    if not models:
+        return []
     lights = {light.model_id: light for light in ModelLight.objects.filter(model__in=models).order_by("model").select_for_update()}
     bindings = list(RiskBinding.objects.filter(model__in=models, removed_at=None, criticality__gt=0, model__retired_at=None))
     conditions = _conditions(bindings)

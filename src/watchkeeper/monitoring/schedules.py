@@ -35,7 +35,8 @@ def check_schedule(schedule: Schedule) -> Schedule:
 
 
 def next_due(schedule: Schedule, *, after: datetime, spread_by: UUID) -> datetime | None:
-    """The first moment after `after`; None for a binding that waits for events. Intervals are spread over time by a hash of the binding."""
+    """The first moment after `after`; None for a binding that waits for events. Intervals are spread over time by a hash: of the
+    model, so that its risks share one reading of the evidence."""
     if "every" in schedule:
         interval = _interval(schedule)
         offset = int.from_bytes(hashlib.sha256(spread_by.bytes).digest()[:8]) % int(interval.total_seconds()) * timedelta(seconds=1)

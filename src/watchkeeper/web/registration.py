@@ -83,7 +83,9 @@ def progress(model: RegisteredModel) -> Progress:
         Check(gettext("Light on"), lit, gettext("after the first evaluation")),
     )
     waited = max(0, int((now() - model.created_at).total_seconds()))
-    return Progress(checks, first is not None, all(check.at for check in checks), f"{waited // 60}:{waited % 60:02}" if waited < 3600 else span(waited))
+    return Progress(
+        checks, first is not None, all(check.at for check in checks), f"{waited // 60}:{waited % 60:02}" if waited < 3600 else span(waited)
+    )
 
 
 def steps_of(model: RegisteredModel | None, here: str, furthest: str) -> list[Step]:
