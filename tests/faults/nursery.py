@@ -147,12 +147,15 @@ def _function(what: str) -> Any:  # Any: any function
 def _grow_up(order: Mapping[str, Any]) -> NoReturn:  # Any: JSON
     """The life of a forked process."""
     from django.conf import settings as django_settings
+    from django.db import connections
 
     from watchkeeper.core.settings import settings
 
     os.environ.update(order["environment"])
     settings.cache_clear()
     django_settings.DATABASES["default"] |= _database(order["environment"])
+    if hasattr(connections._connections, "default"):  # made by an import, never opened
+        del connections["default"]
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from django.core.management import call_command
+
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.alerts import flow
@@ -115,3 +117,7 @@ def verify() -> list[Any]:  # Any: JSON
     """Whether the history holds: sealed, unsealed, the first bad record."""
     result = verify_history()
     return [result.sealed, result.unsealed, result.bad_number]
+
+
+def migrate() -> None:
+    call_command("migrate", verbosity=0, interactive=False)

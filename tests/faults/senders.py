@@ -18,6 +18,7 @@ class Senders:
     port: int
     token: str
     rows: int = 5
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())  # the same bytes each time: another content is another batch
     acknowledged: list[str] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
     tries: int = 0
@@ -58,8 +59,7 @@ class Senders:
 
     def send(self, batch_id: str, ids: list[str]) -> int:
         """One try: the status, 0 for no answer at all."""
-        at = datetime.now(UTC).isoformat()
-        rows = [{"id": id, "timestamp": at, "prediction": 1, "features": {"x": 1.0}} for id in ids]
+        rows = [{"id": id, "timestamp": self.at, "prediction": 1, "features": {"x": 1.0}} for id in ids]
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/v1/ingest/predictions",
             data=json.dumps({"batch_id": batch_id, "rows": rows}).encode(),

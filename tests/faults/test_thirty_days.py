@@ -76,7 +76,9 @@ def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
 
     evaluations = sum(quiet + fired for quiet, fired in FindingCount.objects.values_list("quiet", "fired"))
-    print(f"{count} models x {METRICS} risks x {DAYS} days: {seconds:.1f} s ({busy:.1f} s busy), {evaluations} evaluations, {Incident.objects.count()} incidents")
+    print(
+        f"{count} models x {METRICS} risks x {DAYS} days: {seconds:.1f} s ({busy:.1f} s busy), {evaluations} evaluations, {Incident.objects.count()} incidents"
+    )
     firing = {(row.binding.model_id, row.binding.params["metric"]) for row in ConditionRow.objects.filter(state="firing").select_related("binding")}
     assert firing == {key for key, value in values.items() if value > 12}
     assert Incident.objects.exclude(state="resolved").count() == len(firing)

@@ -17,6 +17,7 @@ from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.services import HIGH, Happening, News
 from watchkeeper.monitoring.light import Light
 from watchkeeper.monitoring.models import ModelLight
+from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.queries import owners_of
 
 
@@ -58,6 +59,7 @@ class Search:
         self._red = set(ModelLight.objects.filter(model__in=models, light=Light.RED).values_list("model_id", flat=True))
         self._told = _told_before([entry.incident.number for entry in news if entry.happening in ENDS])
         self._circles: dict[tuple[UUID, Role], list[Person]] = {}
+        self._unit_of = dict(RegisteredModel.objects.filter(id__in=models).values_list("id", "unit_id"))
         self._units = {unit.id: unit for unit in Unit.objects.all()} if models else {}
         self._of_person: dict[UUID, list[Channel]] = {}
         self._of_model: dict[UUID, list[Channel]] = defaultdict(list)
@@ -101,7 +103,7 @@ class Search:
 
     def _path(self, incident: Incident) -> list[Unit]:
         """The units of the model, from the company down."""
-        unit = self._units[incident.model.unit_id]
+        unit = self._units[self._unit_of[incident.model_id]]
         return [self._units[UUID(hex=part)] for part in unit.path.split("/") if part]
 
     def _holders(self, role: Role, unit: Unit) -> list[Person]:

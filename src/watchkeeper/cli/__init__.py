@@ -146,6 +146,16 @@ def create_key(
     print(service_key(role=role, name=name, unit=unit))  # noqa: T201 scripts read it
 
 
+@app.command("sign-in")
+def sign_in(email: Annotated[str, typer.Argument(help="Default: the first administrator.")] = "", data: Data = None) -> None:
+    """Print a one-time sign-in link, for somebody who lost access."""
+    use_folder(data)
+    from watchkeeper.cli.founding import sign_in_link
+    from watchkeeper.core.settings import settings
+
+    print(sign_in_link(settings().base_url, email))  # noqa: T201 scripts read it
+
+
 @models.command("register")
 def register_model(name: str, unit: Annotated[str, typer.Option(help="Unit by path; created where missing.")] = "", data: Data = None) -> None:
     """Register a model and print its id and token."""

@@ -42,7 +42,12 @@ def first_sign_in(address: str) -> str:
     """A one-time link for the first administrator, as long as no person has ever signed in."""
     if Person.objects.filter(is_service=False, last_login__isnull=False).exists():
         return ""
-    return f"{address}/sign-in/{services.make_sign_in_link(first_administrator(), actor=PLATFORM, now=now())}/"
+    return sign_in_link(address)
+
+
+def sign_in_link(address: str, email: str = "") -> str:
+    person = queries.person_by(email) if email else first_administrator()
+    return f"{address}/sign-in/{services.make_sign_in_link(person, actor=PLATFORM, now=now())}/"
 
 
 def first_administrator() -> Person:

@@ -247,11 +247,11 @@ def _insert(fresh: Sequence[Arrival]) -> None:
         _quarantine(refused)
 
 
-def _uuid_adapter() -> Callable[[UUID], object]:
+def _uuid_adapter() -> Callable[[UUID], UUID | str]:
     return (lambda id: id) if connection.features.has_native_uuid_field else (lambda id: id.hex)
 
 
-def _batch_row(arrival: Arrival, as_uuid: Callable[[UUID], object]) -> tuple[Any, ...]:  # Any: one value per column
+def _batch_row(arrival: Arrival, as_uuid: Callable[[UUID], UUID | str]) -> tuple[Any, ...]:  # Any: one value per column
     submission = arrival.submission
     return (
         as_uuid(arrival.holder.model_id),

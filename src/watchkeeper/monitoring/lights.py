@@ -34,7 +34,8 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
     if not models:
         return []
     lights = {light.model_id: light for light in ModelLight.objects.filter(model__in=models).order_by("model").select_for_update()}
-    bindings = list(RiskBinding.objects.filter(model__in=models, removed_at=None, criticality__gt=0, model__retired_at=None))
+    counted = RiskBinding.objects.filter(model__in=models, removed_at=None, criticality__gt=0, model__retired_at=None)
+    bindings = list(counted.only("id", "model_id", "type", "criticality"))
     conditions = _conditions(bindings)
     by_model: dict[UUID, list[RiskBinding]] = defaultdict(list)
     for binding in bindings:
@@ -67,7 +68,8 @@ def cutoffs() -> Cutoffs:
 
 def _conditions(bindings: Collection[RiskBinding]) -> dict[UUID, list[ConditionRow]]:
     rows: dict[UUID, list[ConditionRow]] = defaultdict(list)
-    for row in ConditionRow.objects.filter(binding__in=bindings).order_by("segment"):
+    needed = ("binding_id", "segment", "state", "data", "value", "limit", "explanation")
+    for row in ConditionRow.objects.filter(binding__in=bindings).only(*needed).order_by("segment"):
         rows[row.binding_id].append(row)
     return rows
 
