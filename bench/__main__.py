@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 
 import bench
@@ -18,6 +19,7 @@ from bench._table import Row, head, line
 
 MOST_SECONDS = 120.0
 INSIDE = "--inside"
+ADDITIONS = 20_000_000
 
 
 def names() -> list[str]:
@@ -29,11 +31,11 @@ def main(wanted: list[str]) -> int:
     if unknown:
         say(f"No benchmark {', '.join(unknown)}. Known: {', '.join(names())}.")
         return 2
-    say(f"{os.cpu_count()} cores, Python {platform.python_version()}, load average {load()} at the start\n\n{head()}")
+    say(f"{os.cpu_count()} cores, Python {platform.python_version()}; at the start {state()}\n\n{head()}")
     for name in wanted or names():
         for row in outcome(name):
             say(line(row))
-    say(f"\nload average {load()} at the end")
+    say(f"\nat the end {state()}")
     return 0
 
 
@@ -60,8 +62,12 @@ def inside(name: str) -> int:
     return 0
 
 
-def load() -> str:
-    return " ".join(f"{share:.1f}" for share in os.getloadavg())
+def state() -> str:
+    """How busy the machine is, and what is left of one core: figures of two runs compare only where these do."""
+    started = time.perf_counter()
+    sum(range(ADDITIONS))
+    took = (time.perf_counter() - started) * 1000
+    return f"load average {' '.join(f'{share:.1f}' for share in os.getloadavg())}, {ADDITIONS // 10**6} million additions in {took:,.0f} ms"
 
 
 def say(text: str) -> None:

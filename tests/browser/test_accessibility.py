@@ -76,7 +76,9 @@ def test_pages_are_accessible_and_fit(
     context = browser.new_context(storage_state=state, viewport={"width": width, "height": 900}, color_scheme=theme, locale=language)
     context.add_cookies([{"name": "language", "value": language, "url": server.url}])
     page = context.new_page()
-    found = [problem for name, path in PAGES.items() for problem in problems(page, server, name, path.format(**addresses), f"{width}-{theme}-{language}")]
+    found = [
+        problem for name, path in PAGES.items() for problem in problems(page, server, name, path.format(**addresses), f"{width}-{theme}-{language}")
+    ]
     context.close()
 
     assert found == []

@@ -205,6 +205,8 @@ def test_a_full_spool_drops_the_oldest_and_reports_how_many(receiver: Any, spool
         receiver.status = 202
         with suppress(NotDelivered):
             model.flush()
+    with watchkeeper.connect(receiver.url, TOKEN, spool=spool) as model:  # sends the report that closing left behind
+        model.flush()
 
     ids = [row["id"] for row in receiver.rows("predictions")]
     reported = [row["count"] for row in receiver.rows("events") if row["type"] == "spool_dropped"]

@@ -105,7 +105,7 @@ class Conditions(RuleBasedStateMachine):
 
 def test_conditions_follow_the_oracle(runs: Runs) -> None:
     chosen = settings(
-        max_examples=runs(150, 3000), stateful_step_count=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=runs(60, 3000), stateful_step_count=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
 
     run_state_machine_as_test(Conditions, settings=chosen)

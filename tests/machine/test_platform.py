@@ -410,7 +410,7 @@ def stage(db: None, fragile: None, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("stage")
 def test_the_platform_follows_the_oracle(runs: Runs) -> None:
     chosen = settings(
-        max_examples=runs(30, 1000),
+        max_examples=runs(15, 1000),
         stateful_step_count=runs(25, 50),
         deadline=None,
         derandomize=True,

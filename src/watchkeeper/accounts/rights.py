@@ -50,6 +50,11 @@ def below(paths: list[str], *, field: str = "path") -> Q:
     return found
 
 
+def hold_everywhere(paths: list[str]) -> bool:
+    """Whether one of the paths is that of the company, the only root: everything lies below it, and a filter would find the same, slower."""
+    return any(path.count("/") == 2 for path in paths)
+
+
 def units_where(person: Person, ability: Ability) -> QuerySet[Unit]:
     return Unit.objects.filter(below(paths_where(person, ability)))
 

@@ -23,6 +23,7 @@ from watchkeeper.alerts.models import Channel, Notification
 from watchkeeper.core.settings import settings
 from watchkeeper.core.text import Text, duration, moment
 from watchkeeper.history.services import plain
+from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.services import Happening
 
 FIRST_STEPS = 3
@@ -61,6 +62,7 @@ def _line(notification: Notification, language: str, zone: ZoneInfo) -> dict[str
         "explanation": Text.from_json(snapshot.get("explanation")).render(translate=_, language=language, zone=zone),
         "since": moment(incident.true_since, language=language, zone=zone),
         "lasted": duration((incident.resolved_at - incident.true_since).total_seconds(), translate=_) if incident.resolved_at else "",
+        "how": _(Incident.How(snapshot["how"]).label) if snapshot.get("how") else "",
         "criticality": incident.criticality,
         "light": snapshot.get("light", ""),
         "cost": _cost(incident.cost_per_day),
@@ -110,6 +112,7 @@ def _body(notifications: Sequence[Notification], lines: list[dict[str, Any]], ke
             "occurrence": notification.occurrence,
             "at": plain(notification.created_at),
             "state": notification.incident.state,
+            "how": notification.snapshot.get("how", ""),
             "model": {"id": str(notification.incident.model_id), "name": line["model"]},
             "risk": {"id": str(notification.incident.binding_id), "type": notification.incident.binding.type, "title": line["risk"]},
             "segment": notification.incident.segment,

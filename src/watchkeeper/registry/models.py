@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q, QuerySet
 
 from watchkeeper.accounts.models import Person, Team, Unit
-from watchkeeper.accounts.rights import Ability, below, paths_where
+from watchkeeper.accounts.rights import Ability, below, hold_everywhere, paths_where
 from watchkeeper.core.text import N_
 
 
@@ -53,8 +53,11 @@ class ModelQuerySet(QuerySet["RegisteredModel"]):
     def _where(self, person: Person, ability: Ability) -> ModelQuerySet:
         if not person.is_active:
             return self.none()
+        paths = paths_where(person, ability)
+        if hold_everywhere(paths):
+            return self.all()
         owned = Ownership.objects.filter(Q(person=person) | Q(team__members=person)).values("model")
-        return self.filter(below(paths_where(person, ability), field="unit__path") | Q(id__in=owned))
+        return self.filter(below(paths, field="unit__path") | Q(id__in=owned))
 
 
 class RegisteredModel(models.Model):
