@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watchkeeper.accounts.models import Unit
 
 MODELS, UNITS = 10_000, 40
-RISKS = ("no_predictions", "metric_out_of_bounds", "no_owner")
+RISKS = ("no_predictions", "metric_out_of_bounds")
 LIGHTS = ("green",) * 90 + ("yellow",) * 6 + ("red",) * 2 + ("grey",) * 2
 LOOKS, WARM_UP = 60, 10
 
@@ -72,7 +72,7 @@ def _administrator() -> Client:
 
 
 def _company(now: datetime) -> None:
-    """Models with owners, three risks each, and a light that changed a few times this month; what is not green fires."""
+    """Models with owners, two risks each, and a light that changed a few times this month; what is not green fires."""
     from watchkeeper.accounts import services as people
     from watchkeeper.accounts.models import Person
     from watchkeeper.core.text import Text
@@ -108,11 +108,11 @@ def _company(now: datetime) -> None:
         for number, binding in enumerate(bindings)
     )  # fmt: skip
     ModelLight.objects.bulk_create(
-        ModelLight(model=model, light=lights[model.id], score=scores[lights[model.id]], known=3, total=3, since=now - timedelta(hours=2))
+        ModelLight(model=model, light=lights[model.id], score=scores[lights[model.id]], known=2, total=2, since=now - timedelta(hours=2))
         for model in models
     )
     LightChange.objects.bulk_create(
-        LightChange(model=model, at=now - timedelta(days=days), light="green", score=0) for model in models for days in (45, 20, 5)
+        LightChange(model=model, at=now - timedelta(days=days), light="green", score=0) for model in models for days in (45, 5)
     )
     LightChange.objects.bulk_create(
         LightChange(model=model, at=now - timedelta(hours=2), light=lights[model.id], score=scores[lights[model.id]])

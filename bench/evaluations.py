@@ -13,8 +13,8 @@ from bench._table import Row, at_least
 if TYPE_CHECKING:
     from watchkeeper.registry.models import RegisteredModel
 
-MODELS = 2500
-ROUNDS = 3
+MODELS = 2000
+ROUNDS = 2
 GOAL = 5000
 GOALS = {"heartbeats": GOAL, "metrics": GOAL}
 RISKS: dict[str, tuple[str, dict[str, Any]]] = {  # Any: parameters

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FAST = {
+    "WATCHKEEPER_SECRET_KEY": "the same for all processes of a test",
     "WATCHKEEPER_LEASE_SECONDS": "1",
     "WATCHKEEPER_LOG_COMMIT_SECONDS": "0.1",
     "WATCHKEEPER_GROUP_WAIT_SECONDS": "0",

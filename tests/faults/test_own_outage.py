@@ -47,14 +47,14 @@ def test_hours_without_a_worker_raise_no_silence(platform: Platform) -> None:
 
 def test_a_model_that_stays_silent_after_it_is_found_out(platform: Platform) -> None:
     model = platform.register()
-    risk = platform.only(model, "no_predictions", params={"silent_for": "1h"})
+    risk = platform.only(model, "no_predictions", params={"silent_for": "30m"})
     platform.predict(model)
     run_for_a_moment(platform)
     platform.clock.advance(timedelta(hours=9))
     run_for_a_moment(platform)
 
-    for _ in range(70):
-        platform.clock.advance(timedelta(seconds=55))
+    for _ in range(35):
+        platform.clock.advance(timedelta(seconds=59))
         run_for_a_moment(platform)
 
     assert platform.condition(risk) == "firing"

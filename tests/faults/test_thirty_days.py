@@ -55,7 +55,7 @@ def a_company(platform: Platform, count: int) -> list[RegisteredModel]:
 
 
 def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs) -> None:
-    count, chance = runs(20, 200), random.Random(3)  # noqa: S311 a seed, not a secret
+    count, chance = runs(6, 200), random.Random(3)  # noqa: S311 a seed, not a secret
     models = a_company(platform, count)
     values: dict[tuple[object, str], float] = {}
 
@@ -88,7 +88,7 @@ def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs)
 
 
 def test_a_thousand_risks_that_fire_at_once_are_told_in_a_few_messages(platform: Platform, runs: Runs) -> None:
-    models = a_company(platform, runs(25, 250))
+    models = a_company(platform, runs(10, 250))
     channel = platform.webhook("http://127.0.0.1:9/")
     now = platform.clock.now()
     MetricPoint.objects.bulk_create(
