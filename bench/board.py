@@ -72,11 +72,12 @@ def _administrator() -> Client:
 
 
 def _company(now: datetime) -> None:
-    """Models with owners, two risks each, and a light that changed a few times this month; what is not green fires."""
+    """Models with owners, two risks each, and a light that changed a few times this month; what fires has an open incident."""
     from watchkeeper.accounts import services as people
     from watchkeeper.accounts.models import Person
     from watchkeeper.core.text import Text
     from watchkeeper.history.actors import PLATFORM
+    from watchkeeper.incidents.models import Incident
     from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
     from watchkeeper.registry.models import Ownership, RegisteredModel
 
@@ -100,13 +101,19 @@ def _company(now: datetime) -> None:
         for type in RISKS
     )  # fmt: skip
     firing = {"yellow": 1, "red": 2}
+    fires = [number % len(RISKS) < firing.get(lights[binding.model_id], 0) for number, binding in enumerate(bindings)]
     ConditionRow.objects.bulk_create(
         ConditionRow(
-            binding=binding, state="firing" if number % len(RISKS) < firing.get(lights[binding.model_id], 0) else "ok", data="fresh",
+            binding=binding, state="firing" if is_firing else "ok", data="fresh",
             since=now, evaluated_at=now, value=14.0, limit=12.0, explanation=Text("Something is not as it should be").as_json(),
         )
-        for number, binding in enumerate(bindings)
+        for binding, is_firing in zip(bindings, fires, strict=True)
     )  # fmt: skip
+    Incident.objects.bulk_create(
+        Incident(binding=binding, model_id=binding.model_id, criticality=2, true_since=now, opened_at=now, value=14.0, limit=12.0)
+        for binding, is_firing in zip(bindings, fires, strict=True)
+        if is_firing
+    )
     ModelLight.objects.bulk_create(
         ModelLight(model=model, light=lights[model.id], score=scores[lights[model.id]], known=2, total=2, since=now - timedelta(hours=2))
         for model in models

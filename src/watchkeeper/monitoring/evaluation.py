@@ -149,11 +149,11 @@ def store(evaluations: Sequence[Evaluation], *, now: datetime, due: Mapping[UUID
     changed: list[ConditionRow] = []
     gone: list[ConditionRow] = []
     for evaluation in evaluations:
-        at = min(evaluation.binding.next_due_at or now, now)
+        due_at = min(evaluation.binding.next_due_at or now, now)
         known = rows[evaluation.binding.id]
         for segment, finding in _by_segment(evaluation, known):
             existing = known.get(segment)
-            transition, after = _advance(evaluation, existing, segment, finding, at)
+            transition, after = _advance(evaluation, existing, segment, finding, _became_true(finding, due_at, now))
             transitions.append(transition)
             if existing and finding is VANISHED and not after.past:  # a place kept by failed evaluations before any segment was known
                 gone.append(existing)
@@ -172,6 +172,11 @@ def _by_segment(evaluation: Evaluation, known: Collection[str]) -> list[tuple[st
         return [(segment, None) for segment in (known or [""])]
     found = {finding.segment: finding for finding in evaluation.findings}
     return [*found.items(), *((segment, VANISHED) for segment in known if segment not in found)]
+
+
+def _became_true(finding: Finding | None, due_at: datetime, now: datetime) -> datetime:
+    """The due time, not when the worker got there; later than that only when the evidence says that it became true in between."""
+    return min(max(due_at, finding.since), now) if finding and finding.since else due_at
 
 
 def _advance(evaluation: Evaluation, row: ConditionRow | None, segment: str, finding: Finding | None, at: datetime) -> tuple[Transition, Condition]:

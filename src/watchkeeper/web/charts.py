@@ -108,11 +108,6 @@ def draw(spec: Spec, *, label: str, width: int) -> SafeString:
     return SafeString(svg)  # drawn by us: texts are escaped by Vega, the rest is cut out by `_for_page`
 
 
-def warm_up() -> None:
-    """The first drawing of a process costs a second: let it not be a reader's."""
-    draw({"mark": "point", "data": {"values": [{}]}}, label="", width=NARROW)
-
-
 def _for_page(svg: str, *, label: str, width: int) -> str:
     """Sized by the page, described for a screen reader, without anything the content security policy would block."""
     opening = _OPENING.search(svg)
