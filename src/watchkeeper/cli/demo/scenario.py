@@ -123,7 +123,6 @@ PLANS: Mapping[str, ModelPlan] = {
                 criticality=2,
                 cost_per_day=Decimal(14_000),
             ),
-            monitoring.Binding(type="prediction_volume", criticality=1),
             monitoring.Binding(type="quarantine_growing", criticality=1),
         ),
         tuned={"no_predictions": {"params": {"silent_for": "26h"}}},
