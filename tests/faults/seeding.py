@@ -48,7 +48,8 @@ def found(url: str) -> dict[str, str]:
 
 
 def silent_models(count: int, url: str) -> None:
-    """Models that have been silent for two hours, each with a webhook of its own; all their risks are due now."""
+    """Models that have been silent for two hours, each with a webhook of its own; all their risks are due now, and then not again: an interval's
+    next moment is spread over the hour and could come during the test."""
     now, before = datetime.now(UTC), datetime.now(UTC) - timedelta(hours=2)
     company = Unit.objects.filter(depth=0).first() or accounts.found_company("Company", actor=PLATFORM, now=now)
     if not Person.objects.exists():
@@ -60,7 +61,7 @@ def silent_models(count: int, url: str) -> None:
         RiskBinding(
             model=model,
             type="no_predictions",
-            schedule={"every": "1h"},
+            schedule={"on": "event"},
             pending_for=timedelta(0),
             hold=timedelta(0),
             criticality=3,
