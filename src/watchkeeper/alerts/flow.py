@@ -17,8 +17,10 @@ from watchkeeper.alerts.services import notify
 from watchkeeper.core.faults import crash_point
 from watchkeeper.history.actors import Actor
 from watchkeeper.incidents import services as incidents
+from watchkeeper.incidents.following import follow
 from watchkeeper.incidents.models import Incident
-from watchkeeper.incidents.services import News
+from watchkeeper.incidents.news import News
+from watchkeeper.incidents.timers import due_news
 from watchkeeper.monitoring import evaluation, services
 from watchkeeper.monitoring.evaluation import Evaluation
 from watchkeeper.monitoring.lights import update_lights
@@ -33,10 +35,10 @@ SUSPENDED = frozenset(Stage) - frozenset(EVALUATED_STAGES)
 def settle(claim: str, evaluations: Sequence[Evaluation], *, now: datetime) -> int:
     """Store evaluations whose claim is still ours, with everything that follows from them. Returns how many were stored."""
     with transaction.atomic():
-        still_ours = evaluation.still_claimed(claim)
+        still_ours = evaluation.still_claimed(claim, [e.binding.id for e in evaluations])
         kept = [e for e in evaluations if e.binding.id in still_ours]
         transitions = evaluation.store(kept, now=now, due=still_ours)
-        news = incidents.follow(transitions, now=now)
+        news = follow(transitions, now=now)
         update_lights(evaluation.models_to_light(transitions), now=now)
         notify(news, now=now)
         crash_point("evaluate: stored, before commit")
@@ -47,7 +49,7 @@ def settle(claim: str, evaluations: Sequence[Evaluation], *, now: datetime) -> i
 @transaction.atomic
 def tell_due(*, now: datetime) -> int:
     """Reminders, escalations and reopenings that are due."""
-    return len(notify(incidents.due_news(now=now), now=now))
+    return len(notify(due_news(now=now), now=now))
 
 
 @transaction.atomic

@@ -24,7 +24,7 @@ from watchkeeper.core.settings import settings
 from watchkeeper.core.text import Text, duration, moment
 from watchkeeper.history.services import plain
 from watchkeeper.incidents.models import Incident
-from watchkeeper.incidents.services import Happening
+from watchkeeper.incidents.news import Happening
 
 FIRST_STEPS = 3
 

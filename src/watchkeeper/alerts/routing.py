@@ -14,7 +14,7 @@ from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.accounts.queries import people_with, root_unit
 from watchkeeper.alerts.models import Channel, Notification
 from watchkeeper.incidents.models import Incident
-from watchkeeper.incidents.services import HIGH, Happening, News
+from watchkeeper.incidents.news import HIGH, Happening, News
 from watchkeeper.monitoring.light import Light
 from watchkeeper.monitoring.models import ModelLight
 from watchkeeper.registry.models import RegisteredModel

@@ -24,8 +24,9 @@ from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import record
+from watchkeeper.incidents.book import who_was_told
 from watchkeeper.incidents.models import Incident, TimelineEntry
-from watchkeeper.incidents.services import Happening, News, who_was_told
+from watchkeeper.incidents.news import Happening, News
 from watchkeeper.monitoring.effective import plan_of
 from watchkeeper.monitoring.models import ConditionRow, ModelLight
 from watchkeeper.registry.models import RegisteredModel

@@ -149,7 +149,7 @@ def evaluate(request: HttpRequest, id: str, risk_id: str, dry_run: bool = False)
     if not dry_run:
         flow.evaluate_now([binding.id], now=clock.now())
         return Status(202, {"due": plain(clock.now())})
-    found = evaluation.dry_run(binding, now=clock.now())
+    found = evaluation.dry_run(binding.id, now=clock.now())
     findings = [
         {"segment": f.segment, "outcome": f.outcome, "value": f.value, "limit": f.limit, "explanation": f.explanation.render()}
         for f in found.findings

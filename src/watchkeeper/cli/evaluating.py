@@ -23,7 +23,7 @@ def evaluate_model(out: Console, *, model: str, risk: str, dry_run: bool) -> int
         raise NotFound(f"No risk {risk!r} on this model.", remedy="Leave the risk out to evaluate all.")
     has_fired = False
     for bound in chosen:
-        for finding in evaluation.dry_run(bound.binding, now=now()).findings:
+        for finding in evaluation.dry_run(bound.binding.id, now=now()).findings:
             has_fired = has_fired or finding.outcome == "fired"
             out.print(f"{finding.outcome:8} {bound.binding.criticality}  {bound.type.title}: {finding.explanation.render()}")
     if not dry_run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -22,8 +23,13 @@ def parse_duration(text: str | int | float | timedelta) -> timedelta:
         return text
     if isinstance(text, int | float) and not isinstance(text, bool):
         return timedelta(seconds=text)
-    parts = _PART.findall(str(text))
-    if not parts or "".join(a + u for a, u in parts) != str(text).replace(" ", ""):
+    return _read(str(text))
+
+
+@lru_cache(maxsize=10_000)
+def _read(text: str) -> timedelta:
+    parts = _PART.findall(text)
+    if not parts or "".join(a + u for a, u in parts) != text.replace(" ", ""):
         raise ValueError(f"{text!r} is not a duration. Write a number and a unit, e.g. 90s, 10m, 2h, 7d, 1h30m.")
     return timedelta(seconds=sum(float(amount) * _UNITS[unit] for amount, unit in parts))
 

@@ -61,4 +61,4 @@ class Finding:
         return cls(outcome=Outcome.UNKNOWN, explanation=explanation, data=data, recheck_at=recheck_at)
 
     def in_segment(self, segment: str) -> Finding:
-        return replace(self, segment=segment)
+        return self if segment == self.segment else replace(self, segment=segment)

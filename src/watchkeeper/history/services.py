@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -37,7 +37,26 @@ def record(
     parent: Change | None = None,
 ) -> Change:
     """Record one change inside the caller's transaction: it is there exactly when what it describes is there."""
-    return Change.objects.create(
+    made = change(actor=actor, action=action, on=on, id=id, now=now, model=model, before=before, after=after, reason=reason, parent=parent)
+    made.save(force_insert=True)
+    return made
+
+
+def change(
+    *,
+    actor: Actor,
+    action: str,
+    on: str,
+    id: object,
+    now: datetime,
+    model: UUID | None = None,
+    before: Fields | None = None,
+    after: Fields | None = None,
+    reason: str = "",
+    parent: Change | None = None,
+) -> Change:
+    """A change that is not recorded yet: `record_all` records many at once."""
+    return Change(
         at=now,
         actor_kind=actor.kind,
         actor_id=actor.id,
@@ -50,6 +69,11 @@ def record(
         after=plain(after),
         parent=parent,
     )
+
+
+def record_all(changes: Sequence[Change]) -> None:
+    """Record many changes inside the caller's transaction."""
+    Change.objects.bulk_create(changes)
 
 
 def difference(before: Fields, after: Fields) -> tuple[dict[str, Any], dict[str, Any]]:

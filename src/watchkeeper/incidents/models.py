@@ -11,6 +11,8 @@ from watchkeeper.incidents.causes import Cause
 from watchkeeper.monitoring.models import RiskBinding
 from watchkeeper.registry.models import RegisteredModel
 
+MANY_SEGMENTS = "*"  # the segment of an incident that several share; `parts` lists them
+
 
 class Incident(models.Model):
     """At most one open per binding × segment. `true_since` is when it became true, `opened_at` when it was opened."""

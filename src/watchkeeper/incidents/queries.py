@@ -12,7 +12,9 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from watchkeeper.accounts.models import Person
 from watchkeeper.core.errors import NotFound
-from watchkeeper.incidents.models import Incident, PlanStep, TimelineEntry
+from watchkeeper.incidents.models import MANY_SEGMENTS, Incident, PlanStep, TimelineEntry
+from watchkeeper.monitoring.conditions import COUNTS_IN_LIGHT, ERRORS_UNTIL_TOLD
+from watchkeeper.monitoring.models import ConditionRow
 from watchkeeper.registry.models import RegisteredModel
 
 
@@ -51,6 +53,23 @@ def open_incidents(models: Collection[UUID]) -> dict[UUID, list[Incident]]:
     ordered = Incident.objects.filter(model__in=models, kind=Incident.Kind.RISK).exclude(state=Incident.State.RESOLVED)
     for incident in ordered.select_related("binding").order_by("-criticality", "opened_at"):
         found.setdefault(incident.model_id, []).append(incident)
+    return found
+
+
+def is_firing(incident: Incident) -> bool:
+    conditions = ConditionRow.objects.filter(binding=incident.binding_id)
+    if incident.kind == Incident.Kind.PLATFORM:
+        return conditions.filter(errors__gte=ERRORS_UNTIL_TOLD).exists()
+    segments = incident.parts if incident.segment == MANY_SEGMENTS else [incident.segment]
+    return conditions.filter(segment__in=segments, state__in=COUNTS_IN_LIGHT).exists()
+
+
+def first_open(models: Collection[UUID]) -> dict[UUID, tuple[int, str]]:
+    """Number and state (in untranslated words) of the most critical open incident of many models."""
+    ordered = Incident.objects.filter(model__in=models, kind=Incident.Kind.RISK).exclude(state=Incident.State.RESOLVED)
+    found: dict[UUID, tuple[int, str]] = {}
+    for model, number, state in ordered.order_by("-criticality", "opened_at").values_list("model_id", "number", "state"):
+        found.setdefault(model, (number, Incident.State(state).label))
     return found
 
 

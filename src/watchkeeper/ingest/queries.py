@@ -12,6 +12,7 @@ from django.db.models import F, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber
 
 from watchkeeper.core.evidence import Heartbeat, LoggedEvent, Point, WindowCount
+from watchkeeper.history.bulk import read_rows
 from watchkeeper.history.services import plain
 from watchkeeper.ingest.models import Batch, Event, LogColumn, MetricPoint, QuarantinedRow, StreamTimer, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
@@ -21,15 +22,16 @@ POINTS_PER_SERIES = 5
 
 def heartbeats(models: Collection[UUID]) -> dict[UUID, dict[str, Heartbeat]]:
     beats: dict[UUID, dict[str, Heartbeat]] = defaultdict(dict)
-    for model_id, stream, at, rows in StreamTimer.objects.filter(model__in=models).values_list("model_id", "stream", "last_received_at", "rows"):
+    found = StreamTimer.objects.filter(model__among=models).values_list("model_id", "stream", "last_received_at", "rows")
+    for model_id, stream, at, rows in read_rows(found):
         beats[model_id][stream] = Heartbeat(last_received_at=at, rows=rows)
     return beats
 
 
 def newest_rows(models: Collection[UUID]) -> dict[UUID, datetime]:
     """When predictions or labels last arrived."""
-    found = StreamTimer.objects.filter(model__in=models, stream__in=("predictions", "labels"))
-    return dict(found.values_list("model_id", "last_received_at").order_by("last_received_at"))
+    found = StreamTimer.objects.filter(model__among=models, stream__in=("predictions", "labels"))
+    return dict(read_rows(found.values_list("model_id", "last_received_at").order_by("last_received_at")))
 
 
 def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
@@ -37,10 +39,11 @@ def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
     rank = Window(
         RowNumber(), partition_by=[F("model"), F("name"), F("dataset"), F("version"), F("segment")], order_by=[F("timestamp").desc(), F("id").desc()]
     )
-    found = MetricPoint.objects.filter(model__in=models).annotate(rank=rank).filter(rank__lte=POINTS_PER_SERIES).order_by("timestamp", "id")
+    found = MetricPoint.objects.filter(model__among=models).annotate(rank=rank).filter(rank__lte=POINTS_PER_SERIES).order_by("timestamp", "id")
     points: dict[UUID, list[Point]] = defaultdict(list)
-    for model_id, *fields in found.values_list("model_id", *_POINT):
-        points[model_id].append(Point(**dict(zip(_POINT, fields, strict=True))))
+    for model_id, name, value, at, received_at, dataset, version, segment in read_rows(found.values_list("model_id", *_POINT)):
+        point = Point(name=name, value=value, timestamp=at, received_at=received_at, dataset=dataset, version=version, segment=segment)
+        points[model_id].append(point)
     return points
 
 

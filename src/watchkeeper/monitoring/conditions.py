@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 
 from watchkeeper.core.finding import DataState, Finding, Outcome
@@ -148,6 +149,8 @@ def _quiet(known: Condition, finding: Finding, rule: Rule, at: datetime) -> tupl
 
 
 def _settled(known: Condition, since: datetime) -> Condition:
+    if known.state is State.OK and known.since == since:
+        return known
     return replace(known, state=State.OK, since=since, true_since=None, elapsed=ZERO, read_at=None, peak=None)
 
 
@@ -166,6 +169,13 @@ def _peak(known: Condition) -> float | None:
 def _with_past(after: Condition) -> Condition:
     """Flapping: the share of changes in the last 21 states, started above 30 %, stopped below 15 %."""
     past = (*after.past, after.state)[-FLAPPING_WINDOW:]
-    changes = sum(a != b for a, b in pairwise(past)) / (FLAPPING_WINDOW - 1)
+    changes = _changes(past) / (FLAPPING_WINDOW - 1)
     is_flapping = changes > FLAPPING_START or (after.is_flapping and changes >= FLAPPING_STOP)
+    if (past, is_flapping) == (after.past, after.is_flapping):
+        return after
     return replace(after, past=past, is_flapping=is_flapping)
+
+
+@lru_cache(maxsize=10_000)
+def _changes(past: tuple[State, ...]) -> int:
+    return sum(a != b for a, b in pairwise(past))

@@ -5,15 +5,19 @@ A loader returns an entry for every model it was asked for: nothing known is an 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
+from watchkeeper.history.bulk import read_rows
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
@@ -36,7 +40,7 @@ def _passports(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidenc
 
 def _heartbeats(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
     beats = ingest.heartbeats(models)
-    found = RegisteredModel.objects.filter(id__in=models).values_list("id", "created_at", "expected")
+    found = read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at", Cast("expected", TextField())))
     earliest = min((beat.last_received_at for streams in beats.values() for beat in streams.values()), default=now)
     earliest = min([earliest, *(created for _, created, _ in found)], default=now)
     outages = list(Outage.objects.filter(end__gt=earliest).values_list("start", "end"))
@@ -46,7 +50,7 @@ def _heartbeats(models: Collection[UUID], now: datetime) -> Mapping[UUID, Eviden
             registered_at=created_at,
             streams=beats.get(id, {}),
             outage_seconds=_outage_seconds({s: b.last_received_at for s, b in beats.get(id, {}).items()}, created_at, outages, now),
-            expected_at=_expected_at(expected, now),
+            expected_at=_expected_at(json.loads(expected) if expected else None, now),
         )
         for id, created_at, expected in found
     }
@@ -136,7 +140,7 @@ def _quarantine(models: Collection[UUID], now: datetime) -> Mapping[UUID, Eviden
 
 
 def _registered(models: Collection[UUID]) -> list[tuple[UUID, datetime]]:
-    return list(RegisteredModel.objects.filter(id__in=models).values_list("id", "created_at"))
+    return read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at"))
 
 
 LOADERS: Mapping[type[Evidence], Loader] = {

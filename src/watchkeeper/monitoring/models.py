@@ -156,7 +156,11 @@ class ModelLight(models.Model):
     since = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["light", "-score"], name="light_board")]  # the board, worst first
+        indexes = [
+            models.Index(fields=["-score", "-light", "model"], name="light_board_order"),  # a page of the board, worst first
+            models.Index(fields=["light", "model"], name="light_of_models"),  # counts of what is not green, on every page
+            models.Index(fields=["since"], name="light_since"),  # what turned since a moment, over all models
+        ]
 
     def __str__(self) -> str:
         return f"{self.model_id}: {self.light}"

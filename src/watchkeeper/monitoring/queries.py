@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, F, Q, QuerySet, Sum, Value, Window
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from watchkeeper import risks
@@ -129,13 +129,26 @@ class BoardFilter:
 
 
 def board(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
-    """Models a person may see, worst light first. `light_now`, `score` and `light_since` are annotated."""
-    found = RegisteredModel.objects.visible_to(person).select_related("unit", "light")
+    """Models a person may see, worst light first. `light_now`, `score` and `light_since` are annotated.
+
+    Every model has a light from its registration on, so the lights are joined, not looked up: their index has the board's order.
+    """
+    found = _chosen(person, chosen).select_related("unit", "light")
     found = found.filter(stage=chosen.stage) if chosen.stage else found.exclude(stage=Stage.RETIRED)
+    found = found.annotate(light_now=F("light__light"), score=F("light__score"), light_since=F("light__since"))
+    if chosen.light:
+        found = found.filter(light__light=chosen.light)
+    return found.order_by("-light__score", "-light__light", "name")  # grey before green: it cannot be judged
+
+
+def _chosen(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
+    """What the filter asks for, whatever its light and stage."""
+    found: QuerySet[RegisteredModel] = RegisteredModel.objects.visible_to(person).filter(light__isnull=False)
     if chosen.unit:
         found = found.filter(unit__path__startswith=chosen.unit.path)
     if chosen.owner:
-        found = found.filter(Q(ownerships__person=chosen.owner) | Q(ownerships__team__members=chosen.owner)).distinct()
+        owned = Q(ownerships__person=chosen.owner) | Q(ownerships__team__members=chosen.owner)
+        found = found.filter(id__in=RegisteredModel.objects.filter(owned).values("id"))
     if chosen.tier:
         found = found.filter(tier=chosen.tier)
     if chosen.text:
@@ -146,28 +159,49 @@ def board(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
             | Q(id__in=RegisteredModel.objects.filter(data_sources__address__icontains=chosen.text).values("id"))
             | Q(id__in=RegisteredModel.objects.filter(ownerships__person__name__icontains=chosen.text).values("id"))
         )
-    found = found.annotate(
-        light_now=Coalesce("light__light", Value(Light.GREY.value)), score=Coalesce("light__score", Value(0)), light_since=F("light__since")
+    return found
+
+
+class BoardLine(NamedTuple):
+    """A model on the board: what its row shows of the model itself and its light."""
+
+    id: UUID
+    name: str
+    stage: str
+    unit_id: UUID
+    light: str
+    score: int
+    since: datetime
+    known: int
+    total: int
+
+
+def board_lines(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel, tuple[Any, ...]]:  # Any: the fields of a BoardLine
+    """The board as plain rows, for a page of it: no objects of which a row shows a few fields."""
+    return models.select_related(None).values_list(
+        "id", "name", "stage", "unit_id", "light__light", "light__score", "light__since", "light__known", "light__total"
     )
-    if chosen.light:
-        found = found.filter(light_now=chosen.light)  # type: ignore[misc]  # annotated above
-    return found.order_by("-score", "-light_now", "name")  # type: ignore[misc]  # annotated above; grey before green: it cannot be judged
 
 
 def tallies(models: QuerySet[RegisteredModel]) -> dict[str, int]:
     """Number of models per light, in one query."""
-    now = Coalesce("light__light", Value(Light.GREY.value))
-    found = models.order_by().values(now=now).annotate(number=Count("id", distinct=True)).values_list("now", "number")
+    found = models.order_by().values_list("light__light").annotate(number=Count("id"))
     return dict.fromkeys((light.value for light in Light), 0) | dict(found)
 
 
 def unit_tallies(person: Person) -> dict[UUID, dict[str, int]]:
-    """Number of models per unit and light, of those the person may see, retired ones left out."""
+    """Number of models per unit and light, of those the person may see, retired ones left out.
+
+    All models are counted from an index alone and only lights that are not green are looked at: what is left is green.
+    """
     visible = RegisteredModel.objects.visible_to(person).exclude(stage=Stage.RETIRED).order_by()
-    found = visible.values("unit_id", "light__light").annotate(number=Count("id"))
     counts: dict[UUID, dict[str, int]] = defaultdict(dict)
-    for row in found:
-        counts[row["unit_id"]][row["light__light"] or Light.GREY.value] = row["number"]
+    for unit, number in visible.values_list("unit_id").annotate(number=Count("id")):
+        counts[unit][Light.GREEN.value] = number
+    found = visible.filter(light__light__in=[light for light in Light if light is not Light.GREEN])
+    for unit, light, number in found.values_list("unit_id", "light__light").annotate(number=Count("id")):
+        counts[unit][light] = number
+        counts[unit][Light.GREEN.value] -= number
     return counts
 
 
@@ -182,28 +216,62 @@ class Turn:
     at: datetime
 
 
-def turned_since(person: Person, *, since: datetime, limit: int = 200) -> list[Turn]:
-    """Models whose light changed since a moment and is not back where it was, worst first. Of very many, the first by score."""
-    changed = LightChange.objects.filter(at__gt=since).values("model")
-    visible = RegisteredModel.objects.visible_to(person).exclude(stage=Stage.RETIRED).filter(id__in=changed)
-    names = dict(visible.order_by("-light__score", "name").values_list("id", "name")[:limit])
-    changes = light_changes(list(names), since=since)
-    return [turn for id, name in names.items() if (turn := _turn(id, name, changes[id], since))]
+def turned_since(person: Person, chosen: BoardFilter, *, since: datetime) -> QuerySet[RegisteredModel]:
+    """Models of a board whose light turned after a moment, those retired since among them. `before` is annotated: empty for a new model."""
+    then = LightChange.objects.filter(model=OuterRef("pk"), at__lte=since).order_by("-at", "-id").values("light")[:1]
+    return _chosen(person, chosen).filter(light__since__gt=since).annotate(before=Coalesce(Subquery(then), Value("")))
 
 
-def _turn(model: UUID, name: str, changes: list[tuple[datetime, str]], since: datetime) -> Turn | None:
-    before = changes[0][1] if changes[0][0] == since else ""
-    at, after = changes[-1]
-    return Turn(model, name, before, after, at) if after != before else None
+def first_turns(turned: QuerySet[RegisteredModel], *, limit: int) -> list[Turn]:
+    """Those that are not back where they were, worst first."""
+    is_other = turned.exclude(stage=Stage.RETIRED).exclude(before=F("light__light"))  # type: ignore[misc]  # annotated by turned_since
+    found = is_other.order_by("-light__score", "name").values_list("id", "name", "before", "light__light", "light__since")  # type: ignore[misc]
+    return [Turn(*row) for row in found[:limit]]
 
 
-def firing(models: Collection[UUID]) -> dict[UUID, list[BoundRisk]]:
-    """What fires on many models, highest criticality first: the board's reasons."""
-    rows = ConditionRow.objects.filter(binding__model__in=models, state__in=(State.FIRING, State.RECOVERING), binding__removed_at=None)
-    found: dict[UUID, dict[UUID, BoundRisk]] = defaultdict(dict)
-    for row in rows.select_related("binding__policy_version__policy").order_by("-binding__criticality", "segment"):
-        if row.binding.criticality and row.binding.type in risks.catalogue():
-            found[row.binding.model_id].setdefault(row.binding_id, BoundRisk(row.binding, risks.get(row.binding.type), (row,)))
+@dataclass(frozen=True)
+class Moves:
+    """How many models turned since a moment, and how many more or fewer there are of each light."""
+
+    turned: int
+    by_light: Mapping[str, int]
+
+
+def moves(turned: QuerySet[RegisteredModel]) -> Moves:
+    by_light: Counter[str] = Counter()
+    count = 0
+    kinds = Counter(turned.order_by().values_list("before", "light__light", "stage"))  # type: ignore[misc]  # as above
+    for (before, after, stage), number in kinds.items():
+        by_light[before] -= number
+        if stage != Stage.RETIRED:
+            by_light[after] += number
+            count += number if before != after else 0
+    return Moves(count, by_light)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One firing risk in the row of a board."""
+
+    type: str
+    explanation: Text
+    cost_per_day: Decimal | None
+
+    @property
+    def title(self) -> str:
+        return title_of(self.type)
+
+
+def reasons(models: Collection[UUID]) -> dict[UUID, list[Reason]]:
+    """What fires on many models, highest criticality first, one reason per risk however many segments fire."""
+    rows = ConditionRow.objects.filter(
+        binding__model__in=models, state__in=(State.FIRING, State.RECOVERING), binding__removed_at=None, binding__criticality__gt=0
+    )
+    found: dict[UUID, dict[UUID, Reason]] = defaultdict(dict)
+    wanted = ("binding__model_id", "binding_id", "binding__type", "explanation", "binding__cost_per_day")
+    for model, binding, type, explanation, cost in rows.order_by("-binding__criticality", "segment").values_list(*wanted):
+        if type in risks.catalogue():
+            found[model].setdefault(binding, Reason(type, Text.from_json(explanation), cost))
     return {model: list(entries.values()) for model, entries in found.items()}
 
 

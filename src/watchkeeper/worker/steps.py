@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from time import perf_counter
 from uuid import UUID, uuid4
 
@@ -36,6 +37,8 @@ from watchkeeper.worker import upkeep
 
 log = structlog.get_logger()
 CHECK_LINKS_EVERY = timedelta(hours=1)
+CLAIMS = 10  # of due bindings, before the other steps have their turn
+IN_ONE_TRANSACTION = 100
 ROUNDS = 50
 DELIVER_SECONDS = 20.0  # of one round of deliveries
 
@@ -71,14 +74,16 @@ def apply(shop: Workshop) -> int:
 def evaluate(shop: Workshop) -> int:
     """2 and 3 Due bindings: evidence, finding, then condition, incident, light and notifications in one transaction."""
     done = 0
-    for _ in range(ROUNDS):
+    for _ in range(CLAIMS):
         now = shop.now()
         claim = evaluation.claim_due(now=now)
         bindings = evaluation.claimed(claim)
         if not bindings:
             break
         crash_point("evaluate: claimed, not evaluated")
-        done += flow.settle(claim, evaluation.evaluate(bindings, now=now), now=now)
+        evaluations = evaluation.evaluate(bindings, now=now)
+        while share := list(islice(evaluations, IN_ONE_TRANSACTION)):
+            done += flow.settle(claim, share, now=now)
     return done
 
 

@@ -58,7 +58,7 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
 def _context(request: HttpRequest, incident: Incident, **forms: Any) -> dict[str, Any]:  # Any: template context
     person = person_of(request)
     may_work = registry.may(person, Ability.WORK, incident.model)
-    still_fires = services.is_firing(incident)
+    still_fires = queries.is_firing(incident)
     return {
         "incident": incident,
         "title": monitoring.title_of(incident.binding.type),
@@ -110,7 +110,7 @@ def comment(request: HttpRequest, number: int) -> HttpResponse:
 def resolve(request: HttpRequest, number: int) -> HttpResponse:
     """The dialog of the page; on its own when something is missing, with what was typed."""
     incident = workable(request, number)
-    form = ResolveForm(request.POST or None, causes=Cause.choices, still_fires=services.is_firing(incident))
+    form = ResolveForm(request.POST or None, causes=Cause.choices, still_fires=queries.is_firing(incident))
     if request.method == "POST" and attempt(form, lambda: _resolve(request, incident, form)):
         messages.success(request, gettext("Resolved. Those who were told are told."))
         return redirect("incident", number)
