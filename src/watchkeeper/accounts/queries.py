@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -82,6 +83,15 @@ def team_by(reference: str) -> Team:
 def people_with(role: Role, *, on: Unit) -> list[Person]:
     """Active people who hold the role exactly on this unit."""
     return list(Person.objects.filter(is_active=True, is_service=False, grants__role=role, grants__unit=on).distinct())
+
+
+def holders(roles: Collection[Role]) -> dict[tuple[UUID, str], list[Person]]:
+    """Active people by unit and role, for every unit."""
+    grants = RoleGrant.objects.filter(role__in=roles, person__is_active=True, person__is_service=False).select_related("person")
+    found: dict[tuple[UUID, str], list[Person]] = defaultdict(list)
+    for grant in grants.order_by("person__created_at", "person_id"):
+        found[grant.unit_id, grant.role].append(grant.person)
+    return found
 
 
 def person_of_key(token: Token | None, *, now: datetime) -> Person | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -11,14 +11,13 @@ from uuid import UUID
 from django.db.models import Q
 
 from watchkeeper.accounts.models import Person, Role, Unit
-from watchkeeper.accounts.queries import people_with, root_unit
+from watchkeeper.accounts.queries import holders, people_with, root_unit
 from watchkeeper.alerts.models import Channel, Notification
 from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.news import HIGH, Happening, News
 from watchkeeper.monitoring.light import Light
-from watchkeeper.monitoring.models import ModelLight
 from watchkeeper.registry.models import RegisteredModel
-from watchkeeper.registry.queries import owners_of
+from watchkeeper.registry.queries import owners_by_side
 
 
 class Why(StrEnum):
@@ -53,22 +52,32 @@ class Recipient:
 class Search:
     """Who is told of each piece of news, each person and channel once. What is looked up for one serves all the others."""
 
-    def __init__(self, news: Sequence[News]) -> None:
+    def __init__(self, news: Sequence[News], lights: Mapping[UUID, str]) -> None:
         models = {entry.incident.model_id for entry in news}
-        self._sides = {side: owners_of(models, side=side) for side in ("technical", "business")} if models else {}
-        self._red = set(ModelLight.objects.filter(model__in=models, light=Light.RED).values_list("model_id", flat=True))
+        self._red = {model for model, light in lights.items() if light == Light.RED}
         self._told = _told_before([entry.incident.number for entry in news if entry.happening in ENDS])
-        self._circles: dict[tuple[UUID, Role], list[Person]] = {}
+        if all(entry.happening in ENDS and entry.incident.kind == Incident.Kind.RISK for entry in news):
+            return  # the end is told to those who heard of the beginning: nobody is searched
+        self._owners_of = owners_by_side(models)
         self._unit_of = dict(RegisteredModel.objects.filter(id__in=models).values_list("id", "unit_id"))
-        self._units = {unit.id: unit for unit in Unit.objects.all()} if models else {}
-        self._of_person: dict[UUID, list[Channel]] = {}
+        self._units = {unit.id: unit for unit in Unit.objects.all()}
+        self._circles = holders((Role.MAINTAINER, Role.RISK_OFFICER, Role.ADMINISTRATOR))
+        self._find_channels(models, {entry.incident.assignee_id for entry in news if entry.incident.assignee_id})
+
+    def _find_channels(self, models: Collection[UUID], people: set[UUID]) -> None:
+        groups = (*self._circles.values(), *(owners for side in self._owners_of.values() for owners in side.values()))
+        people = people | {person.id for group in groups for person in group}
+        wanted = Q(model__in=models) | Q(unit__isnull=False) | Q(person__in=people)
+        self._of_person: dict[UUID, list[Channel]] = defaultdict(list)
         self._of_model: dict[UUID, list[Channel]] = defaultdict(list)
         self._of_unit: dict[UUID, list[Channel]] = defaultdict(list)
-        for channel in Channel.objects.filter(Q(model__in=models) | Q(unit__isnull=False), removed_at=None).order_by("created_at", "id"):
+        for channel in Channel.objects.filter(wanted, removed_at=None).order_by("created_at", "id"):
             if channel.model_id:
                 self._of_model[channel.model_id].append(channel)
             elif channel.unit_id:
                 self._of_unit[channel.unit_id].append(channel)
+            elif channel.person_id:
+                self._of_person[channel.person_id].append(channel)
 
     def recipients(self, news: News) -> list[Recipient]:
         incident = news.incident
@@ -83,40 +92,32 @@ class Search:
 
     def _owners(self, incident: Incident) -> list[tuple[Person, Why]]:
         model = incident.model_id
-        people = [(person, Why.TECHNICAL_OWNER) for person in self._sides["technical"].get(model, [])]
+        people = [(person, Why.TECHNICAL_OWNER) for person in self._owners_of["technical"].get(model, [])]
         if incident.criticality >= HIGH or model in self._red or not people:
-            people += [(person, Why.BUSINESS_OWNER) for person in self._sides["business"].get(model, [])]
+            people += [(person, Why.BUSINESS_OWNER) for person in self._owners_of["business"].get(model, [])]
         return people or self._next_circle(incident)
 
     def _next_circle(self, incident: Incident) -> list[tuple[Person, Why]]:
         """Maintainers of the unit, then of the units above, then risk officers, then administrators: the first that has somebody active."""
         for role, why in ((Role.MAINTAINER, Why.UNIT_MAINTAINER), (Role.RISK_OFFICER, Why.RISK_OFFICER)):
             for unit in reversed(self._path(incident)):
-                found = self._holders(role, unit)
+                found = self._circles[unit.id, role]
                 if found:
                     return [(person, why) for person in found]
         return self._administrators()
 
     def _administrators(self) -> list[tuple[Person, Why]]:
         root = next(unit for unit in self._units.values() if unit.depth == 0)
-        return [(person, Why.ADMINISTRATOR) for person in self._holders(Role.ADMINISTRATOR, root)]
+        return [(person, Why.ADMINISTRATOR) for person in self._circles[root.id, Role.ADMINISTRATOR]]
 
     def _path(self, incident: Incident) -> list[Unit]:
         """The units of the model, from the company down."""
         unit = self._units[self._unit_of[incident.model_id]]
         return [self._units[UUID(hex=part)] for part in unit.path.split("/") if part]
 
-    def _holders(self, role: Role, unit: Unit) -> list[Person]:
-        key = unit.id, role
-        if key not in self._circles:
-            self._circles[key] = people_with(role, on=unit)
-        return self._circles[key]
-
     def _reach(self, people: Sequence[tuple[Person, Why]]) -> list[Recipient]:
         chosen: dict[str, Recipient] = {}
         for person, why in people:
-            if person.id not in self._of_person:
-                self._of_person[person.id] = list(person.channels.filter(removed_at=None))
             for recipient in (Recipient(why, person), *(Recipient(why, person, channel) for channel in self._of_person[person.id])):
                 chosen.setdefault(recipient.key, recipient)
         return list(chosen.values())

@@ -43,7 +43,7 @@ def notify(news: Sequence[News], *, now: datetime) -> list[Notification]:
         return []
     intents: list[Notification] = []
     lights = dict(ModelLight.objects.filter(model__in={n.incident.model_id for n in news}).values_list("model_id", "light"))
-    search = Search(news)
+    search = Search(news, lights)
     said: list[TimelineEntry] = []
     for entry in news:
         snapshot = _snapshot(entry.incident, lights.get(entry.incident.model_id, ""))

@@ -87,6 +87,10 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         return self.state != self.State.RESOLVED
 
+    @property
+    def is_shared(self) -> bool:
+        return self.segment == MANY_SEGMENTS
+
 
 class PlanStep(models.Model):
     """One step of the action plan, carried into the incident."""

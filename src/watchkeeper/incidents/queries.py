@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
@@ -64,13 +65,26 @@ def is_firing(incident: Incident) -> bool:
     return conditions.filter(segment__in=segments, state__in=COUNTS_IN_LIGHT).exists()
 
 
-def first_open(models: Collection[UUID]) -> dict[UUID, tuple[int, str]]:
-    """Number and state (in untranslated words) of the most critical open incident of many models."""
+class Opened(NamedTuple):
+    """An open incident in the row of a board; its state in untranslated words."""
+
+    number: int
+    state: str
+
+
+def first_open(models: Collection[UUID]) -> dict[UUID, Opened]:
+    """The most critical open incident of many models."""
     ordered = Incident.objects.filter(model__in=models, kind=Incident.Kind.RISK).exclude(state=Incident.State.RESOLVED)
-    found: dict[UUID, tuple[int, str]] = {}
+    found: dict[UUID, Opened] = {}
     for model, number, state in ordered.order_by("-criticality", "opened_at").values_list("model_id", "number", "state"):
-        found.setdefault(model, (number, Incident.State(state).label))
+        found.setdefault(model, Opened(number, Incident.State(state).label))
     return found
+
+
+def open_number(visible: QuerySet[RegisteredModel]) -> int:
+    """How many incidents are not resolved: the count in the navigation."""
+    shown = Exists(visible.order_by().filter(id=OuterRef("model_id")))
+    return Incident.objects.filter(shown).exclude(state=Incident.State.RESOLVED).count()
 
 
 @dataclass(frozen=True)

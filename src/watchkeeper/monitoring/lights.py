@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from watchkeeper.core.finding import DataState
 from watchkeeper.core.settings import settings
+from watchkeeper.history.bulk import read_rows
 from watchkeeper.monitoring.conditions import State
 from watchkeeper.monitoring.light import Contribution, Cutoffs, Light, Reading, read_light
 from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
@@ -26,6 +31,24 @@ class LightStep:
     score: int
 
 
+class _Counted(NamedTuple):
+    """A binding of criticality 1-3."""
+
+    id: UUID
+    type: str
+    criticality: int
+
+
+class _Stored(NamedTuple):
+    """One condition of it; `explanation` is stored JSON."""
+
+    state: State
+    data: DataState
+    value: float | None
+    limit: float | None
+    explanation: str
+
+
 def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]:
     """Read the lights anew; a change of light or score leaves a row with its causes.
 
@@ -33,13 +56,12 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
     """
     if not models:
         return []
-    lights = {light.model_id: light for light in ModelLight.objects.filter(model__in=models).order_by("model").select_for_update()}
-    counted = RiskBinding.objects.filter(model__in=models, removed_at=None, criticality__gt=0, model__retired_at=None)
-    bindings = list(counted.only("id", "model_id", "type", "criticality"))
-    conditions = _conditions(bindings)
-    by_model: dict[UUID, list[RiskBinding]] = defaultdict(list)
-    for binding in bindings:
-        by_model[binding.model_id].append(binding)
+    lights = {light.model_id: light for light in ModelLight.objects.filter(model__among=models).order_by("model").select_for_update()}
+    counted = RiskBinding.objects.filter(model__among=models, removed_at=None, criticality__gt=0, model__retired_at=None)
+    by_model: dict[UUID, list[_Counted]] = defaultdict(list)
+    for id, model, type, criticality in read_rows(counted.values_list("id", "model_id", "type", "criticality")):
+        by_model[model].append(_Counted(id, type, criticality))
+    conditions = _conditions([binding.id for group in by_model.values() for binding in group])
     saved: list[ModelLight] = []
     changes: list[LightChange] = []
     steps: list[LightStep] = []
@@ -66,25 +88,22 @@ def cutoffs() -> Cutoffs:
     return Cutoffs(settings().yellow_from, settings().red_from)
 
 
-def _conditions(bindings: Collection[RiskBinding]) -> dict[UUID, list[ConditionRow]]:
-    rows: dict[UUID, list[ConditionRow]] = defaultdict(list)
-    needed = ("binding_id", "segment", "state", "data", "value", "limit", "explanation")
-    for row in ConditionRow.objects.filter(binding__in=bindings).only(*needed).order_by("segment"):
-        rows[row.binding_id].append(row)
-    return rows
+def _conditions(bindings: Collection[UUID]) -> dict[UUID, list[_Stored]]:
+    found: dict[UUID, list[_Stored]] = defaultdict(list)
+    rows = ConditionRow.objects.filter(binding__among=bindings).order_by("segment")
+    for binding, state, data, value, limit, explanation in read_rows(
+        rows.values_list("binding_id", "state", "data", "value", "limit", Cast("explanation", TextField()))
+    ):
+        found[binding].append(_Stored(State(state), DataState(data), value, limit, explanation))
+    return found
 
 
-def _contribution(binding: RiskBinding, conditions: dict[UUID, list[ConditionRow]]) -> Contribution:
+def _contribution(binding: _Counted, conditions: dict[UUID, list[_Stored]]) -> Contribution:
     rows = conditions.get(binding.id, [])
-    return Contribution(
-        binding=str(binding.id),
-        criticality=binding.criticality,
-        states=tuple(State(row.state) for row in rows),
-        data=tuple(DataState(row.data) for row in rows),
-    )
+    return Contribution(str(binding.id), binding.criticality, tuple(row.state for row in rows), tuple(row.data for row in rows))
 
 
-def _causes(reading: Reading, bindings: Collection[RiskBinding], conditions: dict[UUID, list[ConditionRow]]) -> list[dict[str, Any]]:  # Any: JSON
+def _causes(reading: Reading, bindings: Collection[_Counted], conditions: dict[UUID, list[_Stored]]) -> list[dict[str, Any]]:  # Any: JSON
     """What fired, in the words it fired with: the light of a past day explains itself."""
     causes = []
     for binding in bindings:
@@ -97,7 +116,7 @@ def _causes(reading: Reading, bindings: Collection[RiskBinding], conditions: dic
                     "criticality": binding.criticality,
                     "value": row.value,
                     "limit": row.limit,
-                    "explanation": row.explanation,
+                    "explanation": json.loads(row.explanation),
                 }
             )
     return causes

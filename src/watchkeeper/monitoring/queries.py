@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from watchkeeper.monitoring.models import ConditionRow, FindingCount, LightChang
 from watchkeeper.registry.models import RegisteredModel, Stage
 from watchkeeper.risks import RiskType
 
+TURNED_BACK = 4  # how many are looked at for each that is shown: some lights turned and turned back
 WORST_FIRST = {State.FIRING: 0, State.RECOVERING: 1, State.PENDING: 2, State.OK: 3}
 
 
@@ -128,22 +129,30 @@ class BoardFilter:
     stage: str = ""
 
 
+BOARD_ORDER = ("-light__score", "-light__light", "name")  # grey before green: it cannot be judged
+
+
 def board(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
-    """Models a person may see, worst light first. `light_now`, `score` and `light_since` are annotated.
+    """Models a person may see, worst light first. `light_now`, `score` and `light_since` are annotated."""
+    found = _lit(board_of(RegisteredModel.objects.visible_to(person), chosen)).select_related("unit", "light")
+    return found.annotate(light_now=F("light__light"), score=F("light__score"), light_since=F("light__since")).order_by(*BOARD_ORDER)
 
-    Every model has a light from its registration on, so the lights are joined, not looked up: their index has the board's order.
-    """
-    found = _chosen(person, chosen).select_related("unit", "light")
+
+def board_of(visible: QuerySet[RegisteredModel], chosen: BoardFilter) -> QuerySet[RegisteredModel]:
+    """Those of the visible models that a board shows, in no order."""
+    found = _chosen(visible, chosen)
     found = found.filter(stage=chosen.stage) if chosen.stage else found.exclude(stage=Stage.RETIRED)
-    found = found.annotate(light_now=F("light__light"), score=F("light__score"), light_since=F("light__since"))
-    if chosen.light:
-        found = found.filter(light__light=chosen.light)
-    return found.order_by("-light__score", "-light__light", "name")  # grey before green: it cannot be judged
+    return found.filter(light__light=chosen.light) if chosen.light else found
 
 
-def _chosen(person: Person, chosen: BoardFilter) -> QuerySet[RegisteredModel]:
+def _lit(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    """Every model has a light from its registration on: joined, not looked up, the lights' index gives the order of a board."""
+    return models.filter(light__isnull=False)
+
+
+def _chosen(visible: QuerySet[RegisteredModel], chosen: BoardFilter) -> QuerySet[RegisteredModel]:
     """What the filter asks for, whatever its light and stage."""
-    found: QuerySet[RegisteredModel] = RegisteredModel.objects.visible_to(person).filter(light__isnull=False)
+    found = visible
     if chosen.unit:
         found = found.filter(unit__path__startswith=chosen.unit.path)
     if chosen.owner:
@@ -178,23 +187,21 @@ class BoardLine(NamedTuple):
 
 def board_lines(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel, tuple[Any, ...]]:  # Any: the fields of a BoardLine
     """The board as plain rows, for a page of it: no objects of which a row shows a few fields."""
-    return models.select_related(None).values_list(
-        "id", "name", "stage", "unit_id", "light__light", "light__score", "light__since", "light__known", "light__total"
-    )
+    return models.values_list("id", "name", "stage", "unit_id", "light__light", "light__score", "light__since", "light__known", "light__total")
 
 
 def tallies(models: QuerySet[RegisteredModel]) -> dict[str, int]:
     """Number of models per light, in one query."""
-    found = models.order_by().values_list("light__light").annotate(number=Count("id"))
+    found = _lit(models).values_list("light__light").annotate(number=Count("id"))
     return dict.fromkeys((light.value for light in Light), 0) | dict(found)
 
 
-def unit_tallies(person: Person) -> dict[UUID, dict[str, int]]:
-    """Number of models per unit and light, of those the person may see, retired ones left out.
+def unit_tallies(visible: QuerySet[RegisteredModel]) -> dict[UUID, dict[str, int]]:
+    """Number of models per unit and light, retired ones left out.
 
     All models are counted from an index alone and only lights that are not green are looked at: what is left is green.
     """
-    visible = RegisteredModel.objects.visible_to(person).exclude(stage=Stage.RETIRED).order_by()
+    visible = visible.exclude(stage=Stage.RETIRED).order_by()
     counts: dict[UUID, dict[str, int]] = defaultdict(dict)
     for unit, number in visible.values_list("unit_id").annotate(number=Count("id")):
         counts[unit][Light.GREEN.value] = number
@@ -216,17 +223,18 @@ class Turn:
     at: datetime
 
 
-def turned_since(person: Person, chosen: BoardFilter, *, since: datetime) -> QuerySet[RegisteredModel]:
-    """Models of a board whose light turned after a moment, those retired since among them. `before` is annotated: empty for a new model."""
-    then = LightChange.objects.filter(model=OuterRef("pk"), at__lte=since).order_by("-at", "-id").values("light")[:1]
-    return _chosen(person, chosen).filter(light__since__gt=since).annotate(before=Coalesce(Subquery(then), Value("")))
+def turned_since(visible: QuerySet[RegisteredModel], chosen: BoardFilter, *, since: datetime) -> QuerySet[RegisteredModel]:
+    """Models of a board whose light turned after a moment, even back to what it was; those retired since among them."""
+    return _chosen(visible, chosen).filter(light__since__gt=since)
 
 
-def first_turns(turned: QuerySet[RegisteredModel], *, limit: int) -> list[Turn]:
-    """Those that are not back where they were, worst first."""
-    is_other = turned.exclude(stage=Stage.RETIRED).exclude(before=F("light__light"))  # type: ignore[misc]  # annotated by turned_since
-    found = is_other.order_by("-light__score", "name").values_list("id", "name", "before", "light__light", "light__since")  # type: ignore[misc]
-    return [Turn(*row) for row in found[:limit]]
+def first_turns(turned: QuerySet[RegisteredModel], *, since: datetime, limit: int) -> list[Turn]:
+    """Some of those that are not back where they were, worst first: of very many the first by score are looked at."""
+    found = turned.exclude(stage=Stage.RETIRED).order_by("-light__score", "name").values_list("id", "name", "light__light", "light__since")
+    first = list(found[: limit * TURNED_BACK])
+    changes = light_changes([row[0] for row in first], since=since)
+    before = {model: entries[0][1] if entries[0][0] == since else "" for model, entries in changes.items()}
+    return [Turn(id, name, before.get(id, ""), after, at) for id, name, after, at in first if before.get(id, "") != after][:limit]
 
 
 @dataclass(frozen=True)
@@ -237,11 +245,12 @@ class Moves:
     by_light: Mapping[str, int]
 
 
-def moves(turned: QuerySet[RegisteredModel]) -> Moves:
+def moves(turned: QuerySet[RegisteredModel], *, since: datetime) -> Moves:
+    then = LightChange.objects.filter(model=OuterRef("pk"), at__lt=since).order_by("-at", "-id").values("light")[:1]
+    found = turned.annotate(before=Coalesce(Subquery(then), Value(""))).values_list("before", "light__light", "stage")
     by_light: Counter[str] = Counter()
     count = 0
-    kinds = Counter(turned.order_by().values_list("before", "light__light", "stage"))  # type: ignore[misc]  # as above
-    for (before, after, stage), number in kinds.items():
+    for (before, after, stage), number in Counter(found).items():
         by_light[before] -= number
         if stage != Stage.RETIRED:
             by_light[after] += number
@@ -251,28 +260,31 @@ def moves(turned: QuerySet[RegisteredModel]) -> Moves:
 
 @dataclass(frozen=True)
 class Reason:
-    """One firing risk in the row of a board."""
+    """Why a light is what it is, for the row of a board: the worst of what fires, how many more there are, and what they are known to cost."""
 
-    type: str
+    title: str
     explanation: Text
+    more: int
     cost_per_day: Decimal | None
 
-    @property
-    def title(self) -> str:
-        return title_of(self.type)
 
-
-def reasons(models: Collection[UUID]) -> dict[UUID, list[Reason]]:
-    """What fires on many models, highest criticality first, one reason per risk however many segments fire."""
+def reasons(models: Collection[UUID]) -> dict[UUID, Reason]:
+    """The reasons of many models. A risk is counted once, however many of its segments fire."""
     rows = ConditionRow.objects.filter(
         binding__model__in=models, state__in=(State.FIRING, State.RECOVERING), binding__removed_at=None, binding__criticality__gt=0
     )
-    found: dict[UUID, dict[UUID, Reason]] = defaultdict(dict)
     wanted = ("binding__model_id", "binding_id", "binding__type", "explanation", "binding__cost_per_day")
+    fires: dict[UUID, dict[UUID, tuple[str, Any, Decimal | None]]] = defaultdict(dict)  # Any: a stored Text
     for model, binding, type, explanation, cost in rows.order_by("-binding__criticality", "segment").values_list(*wanted):
         if type in risks.catalogue():
-            found[model].setdefault(binding, Reason(type, Text.from_json(explanation), cost))
-    return {model: list(entries.values()) for model, entries in found.items()}
+            fires[model].setdefault(binding, (type, explanation, cost))
+    return {model: _reason(list(found.values())) for model, found in fires.items()}
+
+
+def _reason(fires: Sequence[tuple[str, Any, Decimal | None]]) -> Reason:  # Any: a stored Text
+    type, explanation, _cost = fires[0]
+    costs = [cost for _type, _explanation, cost in fires if cost is not None]
+    return Reason(title_of(type), Text.from_json(explanation), len(fires) - 1, sum(costs, Decimal(0)) if costs else None)
 
 
 def policies(person: Person) -> QuerySet[Policy]:

@@ -83,7 +83,10 @@ class RegisteredModel(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["unit", "name"], name="model_name_unique_in_unit")]
-        indexes = [models.Index(fields=["stage"], name="model_stage")]  # the board leaves out retired models
+        indexes = [
+            models.Index(fields=["stage"], name="model_stage"),  # the board leaves out retired models
+            models.Index(fields=["unit", "stage", "id"], name="model_unit_stage"),  # models per unit, counted from the index alone on every page
+        ]
 
     def __str__(self) -> str:
         return self.name

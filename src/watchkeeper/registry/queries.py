@@ -80,23 +80,35 @@ def _active_others(entry: Ownership) -> bool:
     return others.filter(Q(person__is_active=True) | Q(team__members__is_active=True)).exists()
 
 
-def owners_of(models: Collection[UUID], *, side: str | None = None) -> dict[UUID, list[Person]]:
-    """Active people behind the owners, team members included, per model."""
-    found = Ownership.objects.filter(model__in=models).select_related("person", "team").order_by("id")
-    if side:
-        found = found.filter(side=side)
+def owners_by_side(models: Collection[UUID]) -> dict[str, dict[UUID, list[Person]]]:
+    """Active people behind the technical and the business owners, team members included, per model."""
+    found = list(Ownership.objects.filter(model__in=models).select_related("person").order_by("id"))
     members = _members({entry.team_id for entry in found if entry.team_id})
-    owners: dict[UUID, dict[UUID, Person]] = defaultdict(dict)
+    owners: dict[str, dict[UUID, dict[UUID, Person]]] = {side: defaultdict(dict) for side in ("technical", "business")}
     for entry in found:
         for person in [entry.person] if entry.person else members.get(entry.team_id, []):
             if person.is_active:
-                owners[entry.model_id][person.id] = person
-    return {model: list(people.values()) for model, people in owners.items()}
+                owners[entry.side][entry.model_id][person.id] = person
+    return {side: {model: list(people.values()) for model, people in of_models.items()} for side, of_models in owners.items()}
+
+
+def owner_names(models: Collection[UUID]) -> dict[UUID, list[str]]:
+    """Names of the active technical owners of many models, team members included; of the business owners where there are none."""
+    sides: dict[str, dict[UUID, dict[UUID, str]]] = {side: defaultdict(dict) for side in ("technical", "business")}
+    wanted = ("model_id", "side", "team_id", "person_id", "person__name", "person__email", "person__is_active")
+    found = list(Ownership.objects.filter(model__in=models).order_by("id").values_list(*wanted))
+    members = _members({row[2] for row in found if row[2]})
+    for model, side, team, person, name, email, is_active in found:
+        behind = (
+            {member.id: str(member) for member in members.get(team, []) if member.is_active} if team else {person: name or email} if is_active else {}
+        )
+        sides[side][model].update(behind)
+    return {model: list((sides["technical"].get(model) or sides["business"].get(model) or {}).values()) for model in models}
 
 
 def _members(teams: set[UUID | None]) -> dict[UUID | None, list[Person]]:
     members: dict[UUID | None, list[Person]] = defaultdict(list)
-    for team in Team.objects.filter(id__in=[id for id in teams if id]).prefetch_related("members"):
+    for team in Team.objects.filter(id__in=[id for id in teams if id]).prefetch_related("members") if teams else ():
         members[team.id] = list(team.members.all())
     return members
 
@@ -104,7 +116,8 @@ def _members(teams: set[UUID | None]) -> dict[UUID | None, list[Person]]:
 def passports(models: Collection[UUID], *, now: datetime) -> dict[UUID, Passport]:
     """The passports of many models in a fixed number of queries."""
     found = RegisteredModel.objects.filter(id__in=models)
-    business, technical = owners_of(models, side="business"), owners_of(models, side="technical")
+    owners = owners_by_side(models)
+    business, technical = owners["business"], owners["technical"]
     metrics = declared_metrics(models)
     sources: dict[UUID, list[str]] = defaultdict(list)
     for model_id, address in DataSource.objects.filter(used_by__in=models).values_list("used_by", "address").order_by("address"):
