@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.platform import Platform
 from watchkeeper.alerts import flow
 from watchkeeper.alerts.models import Notification
-from watchkeeper.core.clock import ManualClock
 from watchkeeper.core.finding import Finding
 from watchkeeper.core.text import Text
 from watchkeeper.incidents import services as incidents
@@ -22,11 +20,6 @@ from watchkeeper.monitoring.evaluation import Evaluation
 from watchkeeper.monitoring.models import RiskBinding
 
 SEGMENTS = [f"country={name}" for name in ("at", "be", "cz", "de", "es", "fr", "gr", "hu")]
-
-
-@pytest.fixture
-def platform(db: None, clock: ManualClock, tmp_path: Path) -> Platform:
-    return Platform(clock, tmp_path)
 
 
 @pytest.fixture

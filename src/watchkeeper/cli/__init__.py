@@ -167,16 +167,22 @@ def register_model(name: str, unit: Annotated[str, typer.Option(help="Unit by pa
 
 
 @history.command("verify")
-def verify(data: Data = None) -> None:
-    """Walk the hash chain of the change log and name the first bad record."""
+def verify(
+    data: Data = None,
+    anchor: Annotated[list[str] | None, typer.Option(help="NUMBER:HASH of a record, as you wrote it down; may be repeated.")] = None,
+) -> None:
+    """Walk the hash chain of the change log, compare it with its anchors, and name the first bad record."""
     use_folder(data)
+    from watchkeeper.core.settings import settings
+    from watchkeeper.history.anchors import kept_anchors, parse_anchor
     from watchkeeper.history.services import verify_history
 
-    result = verify_history()
+    anchors = [*kept_anchors(settings().data), *map(parse_anchor, anchor or ())]
+    result = verify_history(anchors)
     if result.bad_number is not None:
         err.print(f"Record {result.bad_number}: {result.what}. The {result.sealed} records before it are intact.")
         raise SystemExit(1)
-    out.print(f"{result.sealed} records intact, {result.unsealed} not yet sealed.")
+    out.print(f"{result.sealed} records intact, {result.unsealed} not yet sealed, {len(anchors)} anchors match.")
 
 
 def main() -> None:

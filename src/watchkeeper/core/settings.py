@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     currency: str = Field("USD", description="Currency of costs, ISO 4217.")
     outgoing_allow: str = Field("", description="Hosts, host:port or networks that outgoing calls may reach although they are private.")
     heartbeat_url: str = Field("", description="Called after each full cycle of the worker: lets another system watch this one.")
+    anchor_url: str = Field("", description="Gets the newest record of the history once a day: an outside witness that its end was not cut off.")
     secret_key: SecretStr = Field(SecretStr(""), description="Signs sessions; empty: made once and kept in the data folder.")
     encryption_keys: SecretStr = Field(SecretStr(""), description="Keys for channel secrets, newest first, separated by commas; empty: made once.")
     yellow_from: int = Field(1, ge=1, description="Sum of criticality from which a model is yellow.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from django.db.models import F, Q
 
 from watchkeeper.core.durations import format_duration
 from watchkeeper.history.actors import Actor
+from watchkeeper.history.anchors import Anchor
 from watchkeeper.history.models import Change, Lease, Seal
 
 GENESIS = "0" * 64
@@ -157,15 +158,21 @@ class Verification:
     what: str = ""
 
 
-def verify_history() -> Verification:
-    """Walk the whole chain and name the first bad record."""
+def verify_history(anchors: Collection[Anchor] = ()) -> Verification:
+    """Walk the whole chain and name the first bad record. Anchors tell when its end was cut off, or all of it was written anew."""
     unsealed = Change.objects.filter(seal__isnull=True).count()
+    anchored = {anchor.number: anchor for anchor in anchors}
     previous, expected = GENESIS, 1
     for seal in _seals():
-        problem = _seal_problem(seal, expected=expected, previous=previous)
+        problem = _seal_problem(seal, expected=expected, previous=previous) or _anchor_problem(seal, anchored.get(seal.number))
         if problem:
             return Verification(expected - 1, unsealed, expected, problem)
         previous, expected = seal.hash, expected + 1
+    last = max(anchored, default=0)
+    if last >= expected:
+        return Verification(
+            expected - 1, unsealed, expected, f"the chain ends before it; the anchor of {anchored[last].at or 'yours'} is record {last}"
+        )
     return Verification(expected - 1, unsealed)
 
 
@@ -181,6 +188,10 @@ def _seal_problem(seal: Seal, *, expected: int, previous: str) -> str:
     if seal.hash != chained_hash(seal.change, number=seal.number, previous=seal.previous_hash):
         return "its content does not match its hash: it was altered"
     return ""
+
+
+def _anchor_problem(seal: Seal, anchor: Anchor | None) -> str:
+    return "" if anchor is None or anchor.hash == seal.hash else "does not match its anchor: the chain was written anew"
 
 
 # leases

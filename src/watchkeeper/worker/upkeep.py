@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import structlog
 from django.db import transaction
 
 from watchkeeper.core.settings import settings
 from watchkeeper.history import services as history
+from watchkeeper.history.anchors import Anchor, keep_anchor, kept_anchors, newest_anchor
 from watchkeeper.ingest import retention
 from watchkeeper.monitoring import retention as monitoring_retention
 from watchkeeper.telemetry.log import TelemetryLog
@@ -69,10 +71,26 @@ def _compact(telemetry: TelemetryLog, now: datetime) -> int:
 
 
 def _verify(telemetry: TelemetryLog, now: datetime) -> int:
-    result = history.verify_history()
+    """The history against its anchors; only a whole one gets the next."""
+    result = history.verify_history(kept_anchors(settings().data))
     if result.bad_number is not None:
         log.error("history is not intact", record=result.bad_number, what=result.what)
+        return result.sealed
+    anchor = newest_anchor(now=now)
+    if anchor:
+        keep_anchor(anchor, folder=settings().data)
+        log.info("anchor of the history", **anchor.as_json())
+        _send(anchor)
     return result.sealed
+
+
+def _send(anchor: Anchor) -> None:
+    if not settings().anchor_url:
+        return
+    try:
+        httpx.post(settings().anchor_url, json=anchor.as_json(), timeout=10).raise_for_status()
+    except httpx.HTTPError as problem:
+        log.warning("anchor not delivered", problem=str(problem))
 
 
 _LOGGED = (Stream.PREDICTIONS, Stream.LABELS)
