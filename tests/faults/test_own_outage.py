@@ -73,3 +73,16 @@ def test_two_workers_that_start_together_count_one_outage_once(platform: Platfor
     platform.work()
 
     assert platform.condition(risk) == "firing"
+
+
+def test_days_without_a_worker_make_no_metric_old(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "metrics_not_refreshed", params={"older_than": "2d"})
+    platform.measure(model, "mape", 9)
+    run_for_a_moment(platform)
+
+    platform.clock.advance(timedelta(days=3))
+    platform.predict(model)
+    run_for_a_moment(platform)
+
+    assert platform.condition(risk) == "ok"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +99,7 @@ class MetricHistory(Evidence):
     """Recent points, oldest first; `baseline` holds the metrics the current version was accepted with.
 
     `newest_rows_at` is when the model last received predictions or labels: the new data that metrics should be refreshed on.
+    `outages` are the times when the platform itself was down, apart from each other: silence then is not the model's.
     """
 
     registered_at: datetime
@@ -106,6 +107,11 @@ class MetricHistory(Evidence):
     points: tuple[Point, ...] = ()
     baseline: Mapping[str, float] = field(default_factory=dict)
     newest_rows_at: datetime | None = None
+    outages: tuple[tuple[datetime, datetime], ...] = ()
+
+    def outage_since(self, at: datetime) -> timedelta:
+        """How long the platform was down from `at` until now."""
+        return sum((max(min(end, self.now) - max(start, at), timedelta(0)) for start, end in self.outages), timedelta(0))
 
 
 @dataclass(frozen=True, kw_only=True)

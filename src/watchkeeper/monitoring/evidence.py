@@ -43,7 +43,7 @@ def _heartbeats(models: Collection[UUID], now: datetime) -> Mapping[UUID, Eviden
     found = read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at", Cast("expected", TextField())))
     earliest = min((beat.last_received_at for streams in beats.values() for beat in streams.values()), default=now)
     earliest = min([earliest, *(created for _, created, _ in found)], default=now)
-    outages = list(Outage.objects.filter(end__gt=earliest).values_list("start", "end"))
+    outages = _outages(since=earliest)
     return {
         id: Heartbeats(
             now=now,
@@ -62,17 +62,16 @@ def _outage_seconds(
     """How much of each silence was our own outage."""
     if not outages:
         return {}
-    apart = _without_overlaps(outages)
     return {
-        stream: sum(max((min(end, now) - max(start, at)).total_seconds(), 0.0) for start, end in apart)
+        stream: sum(max((min(end, now) - max(start, at)).total_seconds(), 0.0) for start, end in outages)
         for stream, at in {"predictions": created_at, **heard}.items()
     }
 
 
-def _without_overlaps(outages: Collection[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Several workers that start together note the same outage: it counts once."""
+def _outages(*, since: datetime) -> list[tuple[datetime, datetime]]:
+    """Apart from each other: several workers that start together note the same outage, it counts once."""
     apart: list[tuple[datetime, datetime]] = []
-    for start, end in sorted(outages):
+    for start, end in Outage.objects.filter(end__gt=since).order_by("start", "end").values_list("start", "end"):
         if apart and start <= apart[-1][1]:
             apart[-1] = apart[-1][0], max(apart[-1][1], end)
         else:
@@ -92,6 +91,9 @@ def _expected_at(expected: Mapping[str, str] | None, now: datetime) -> datetime 
 def _metric_history(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
     declared, points = registry.declared_metrics(models), ingest.recent_points(models)
     newest, baselines = ingest.newest_rows(models), registry.baselines(models)
+    registered = _registered(models)
+    starts = [created_at for _, created_at in registered] + [point.received_at for of_model in points.values() for point in of_model]
+    outages = tuple(_outages(since=min(starts, default=now)))
     return {
         id: MetricHistory(
             now=now,
@@ -100,8 +102,9 @@ def _metric_history(models: Collection[UUID], now: datetime) -> Mapping[UUID, Ev
             points=tuple(points.get(id, ())),
             baseline=baselines[id].metrics if id in baselines else {},
             newest_rows_at=newest.get(id),
+            outages=outages,
         )
-        for id, created_at in _registered(models)
+        for id, created_at in registered
     }
 
 

@@ -186,8 +186,9 @@ class BoardLine(NamedTuple):
 
 
 def board_lines(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel, tuple[Any, ...]]:  # Any: the fields of a BoardLine
-    """The board as plain rows, for a page of it: no objects of which a row shows a few fields."""
-    return models.values_list("id", "name", "stage", "unit_id", "light__light", "light__score", "light__since", "light__known", "light__total")
+    """The board as plain rows, worst first, for a page of it: no objects of which a row shows a few fields."""
+    found = _lit(models).order_by(*BOARD_ORDER)
+    return found.values_list("id", "name", "stage", "unit_id", "light__light", "light__score", "light__since", "light__known", "light__total")
 
 
 def tallies(models: QuerySet[RegisteredModel]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Risk types: one file each, found by discovery. File name = key = page in docs/risks = test name. Knows no Django; a risk never imports a risk.
+"""Risk types: one file each, found by discovery. File name = key = its page /risks/KEY/ = test name. Knows no Django; a risk never imports a risk.
 
 A file holds its docstring (first line = title, the rest = the page), `NEEDS` (the kind of evidence), `Params`, `DEFAULTS`, `PLAN`, `evaluate`
 and `EXAMPLES`. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
@@ -95,7 +95,7 @@ class RiskType:
             known = ", ".join(sorted(self.params.model_fields)) or "none"
             raise InvalidInput(
                 f"Parameters of {self.key} are wrong: " + "; ".join(f"{name}: {message}" for name, message in fields.items()),
-                remedy=f"Known parameters: {known}. See docs/risks/{self.key}.md.",
+                remedy=f"Known parameters: {known}. Its page is /risks/{self.key}/.",
                 fields=fields,
             ) from problem
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WatchkeeperError as problem:
         sys.stderr.write(f"{problem.detail} {problem.remedy}\n")
         return 1
-    sys.stdout.write("".join(f"{path}\n" for path in written) + "Now change them, then run `make docs` and `make test`.\n")
+    sys.stdout.write("".join(f"{path}\n" for path in written) + "Now change them, then run `make test` and `make check`.\n")
     return 0
 
 

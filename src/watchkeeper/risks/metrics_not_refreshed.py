@@ -3,7 +3,7 @@
 New data came, but nobody measured the model on it: the last metric is older than allowed although predictions or labels arrived after it.
 The job that computes the metric has stopped, or its numbers no longer reach Watchkeeper. Quality is then a memory, not a measurement.
 It looks at when the metric arrived here (the server's time, so a wrong date in the row hides nothing) and at when the newest rows arrived.
-While no new rows came since the last metric there is nothing to measure, and the risk stays quiet.
+While no new rows came since the last metric there is nothing to measure, and the risk stays quiet. The platform's own outage is taken off.
 It is unknown for a model that was registered recently and has no metric yet, and for one that never sent a prediction or label.
 A model that works in long pauses needs `older_than` longer than its pause.
 """
@@ -43,7 +43,8 @@ def evaluate(evidence: MetricHistory, params: Params) -> Finding:
     rows_at = evidence.newest_rows_at
     heard_at = max((point.received_at for point in evidence.points if _counts(point, params)), default=None)
     start = heard_at or evidence.registered_at
-    age, limit, deadline = (evidence.now - start).total_seconds(), params.older_than.total_seconds(), start + params.older_than
+    outage = evidence.outage_since(start)
+    age, limit, deadline = (evidence.now - start - outage).total_seconds(), params.older_than.total_seconds(), start + params.older_than + outage
     facts: dict[str, Argument] = {
         "age": age,
         "limit": limit,
@@ -99,6 +100,17 @@ EXAMPLES = (
         title=N_("predictions come, but in three months nobody measured"),
         evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, newest_rows_at=_NOW),
         outcome=Outcome.FIRED,
+    ),
+    Example(
+        title=N_("measured eight days ago, and the platform itself was down for two of them"),
+        evidence=MetricHistory(
+            now=_NOW,
+            registered_at=_REGISTERED,
+            points=_measured(timedelta(days=8)),
+            newest_rows_at=_NOW,
+            outages=((_NOW - timedelta(days=5), _NOW - timedelta(days=3)),),
+        ),
+        outcome=Outcome.QUIET,
     ),
     Example(
         title=N_("registered yesterday, not measured yet"),
