@@ -183,7 +183,7 @@ def create_policy(name: str, *, type: str, unit: Unit, version: Binding, actor: 
 @transaction.atomic
 def add_policy_version(policy: Policy, *, version: Binding, actor: Actor, now: datetime) -> PolicyVersion:
     """A new version. Bindings stay on the one they pinned."""
-    risks.get(policy.type).parse_params(version.params or {})
+    risks.get(policy.type).check_some(version.params or {})
     if version.schedule:
         check_schedule(version.schedule)
     number = policy.versions.count() + 1

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 
 from watchkeeper.core.errors import InvalidInput, NotFound
 from watchkeeper.core.evidence import Evidence
@@ -91,13 +91,25 @@ class RiskType:
         try:
             return self.params.model_validate(dict(given))
         except ValidationError as problem:
-            fields = {".".join(map(str, error["loc"])) or "params": error["msg"] for error in problem.errors()}
-            known = ", ".join(sorted(self.params.model_fields)) or "none"
-            raise InvalidInput(
-                f"Parameters of {self.key} are wrong: " + "; ".join(f"{name}: {message}" for name, message in fields.items()),
-                remedy=f"Known parameters: {known}. Its page is /risks/{self.key}/.",
-                fields=fields,
-            ) from problem
+            raise self._wrong(problem.errors()) from problem
+
+    def check_some(self, given: Mapping[str, Any]) -> None:  # Any: JSON from outside
+        """Parameters of which others are still to come, as a policy has them: each one given must be possible by itself."""
+        try:
+            self.params.model_validate(dict(given))
+        except ValidationError as problem:
+            wrong = [error for error in problem.errors() if error["loc"] and error["type"] != "missing"]
+            if wrong:
+                raise self._wrong(wrong) from problem
+
+    def _wrong(self, errors: Sequence[ErrorDetails]) -> InvalidInput:
+        fields = {".".join(map(str, error["loc"])) or "params": error["msg"] for error in errors}
+        known = ", ".join(sorted(self.params.model_fields)) or "none"
+        return InvalidInput(
+            f"Parameters of {self.key} are wrong: " + "; ".join(f"{name}: {message}" for name, message in fields.items()),
+            remedy=f"Known parameters: {known}. The page of this risk type describes them.",
+            fields=fields,
+        )
 
     def findings(self, evidence: Evidence, params: RiskParams) -> tuple[Finding, ...]:
         """One finding per segment; most risks have just the pooled one."""
