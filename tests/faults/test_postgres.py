@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,10 @@ import psycopg
 import pytest
 
 from tests.conftest import Runs
-from tests.faults.conftest import House, Receiver
+from tests.faults.conftest import House, Receiver, free_port, wait_until
 from tests.faults.nursery import Mother, Nursery
-from tests.faults.test_web_dies import kill_web
+from tests.faults.senders import Senders
+from tests.faults.test_web_dies import PENDING, kill_web
 from tests.faults.test_workers_die import kill_workers
 
 
@@ -21,6 +26,17 @@ class PostgresHouse(House):
     def ask(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:  # Any: rows
         with psycopg.connect(self.nursery.settings["DATABASE_URL"]) as reader:
             return reader.execute(sql, arguments or None).fetchall()  # type: ignore[call-overload,no-any-return]  # constant SQL of these tests
+
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Nobody can connect, and who was connected is not any more."""
+        address = self.nursery.settings["DATABASE_URL"]
+        name = address.partition("?")[0].rpartition("/")[2]
+        with psycopg.connect(address.replace(f"/{name}?", "/postgres?"), autocommit=True) as server:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[arg-type]  # a name we made
+            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            yield
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]  # a name we made
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +66,34 @@ def test_a_killed_web_process_loses_and_doubles_no_acknowledged_row(house: Postg
 
 def test_killed_workers_lose_no_alert_and_repeat_only_under_the_same_key(house: PostgresHouse, runs: Runs) -> None:
     kill_workers(house, models=runs(60, 1000), kills=runs(3, 50), seconds=runs(60, 300))
+
+
+def wait_for_more(senders: Senders) -> None:
+    before = len(senders.acknowledged)
+    wait_until(lambda: len(senders.acknowledged) > before + 50, what="something acknowledged")
+
+
+def test_a_database_that_is_gone_for_a_while_loses_nothing(house: PostgresHouse, runs: Runs) -> None:
+    made = house.nursery.call("tests.faults.seeding:found", url=house.receiver.url)
+    senders = Senders(free_port(), made["token"])
+    web, worker = house.nursery.start("tests.faults.seeding:serve", port=senders.port), house.nursery.worker()
+    wait_until(lambda: senders.send("first", ["first"]) in (200, 202))
+    senders.start(4)
+
+    for seconds in runs(1, 2) * [runs(3, 10)] + (runs(0, 1) * [60]):
+        wait_for_more(senders)
+        with house.gone():
+            time.sleep(0.5)
+            before = len(senders.acknowledged)
+            time.sleep(seconds)
+            assert len(senders.acknowledged) == before, "acknowledged without a database"
+    wait_for_more(senders)
+    senders.stop()
+    wait_until(lambda: house.number(PENDING) == 0, seconds=60)
+    for pid in (web, worker):
+        assert house.nursery.poll(pid) is None, "it went on by itself"
+    house.nursery.kill(worker, how=signal.SIGTERM)
+
+    logged = Counter(house.nursery.call("tests.faults.seeding:logged_ids", model=made["model"]))
+    assert logged == Counter(["first", *senders.acknowledged])
+    assert not senders.refused
