@@ -20,7 +20,7 @@ app.add_typer(api_keys, name="api-key")
 app.add_typer(models, name="model")
 app.add_typer(history, name="history")
 
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of everything this installation keeps (or WATCHKEEPER_DATA).")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]

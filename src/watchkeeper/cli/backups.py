@@ -9,13 +9,14 @@ from pathlib import Path
 from watchkeeper.core.errors import Conflict, InvalidInput
 from watchkeeper.core.settings import settings
 
-KEPT = ("secret.key", "encryption.keys", "watchkeeper.toml")
+KEPT = ("secret.key", "encryption.keys", "watchkeeper.toml", "anchors.jsonl")
 FOLDERS = ("payloads", "baselines", "telemetry")
 DATABASE = "watchkeeper.sqlite3"
+LISTS = "_delta_log"
 
 
 def back_up(to: Path) -> Path:
-    """Database first, then the files it points to: a file the copy lacks would be missed, one too many is not."""
+    """What points before what it points to: the database, then each log's list of files, then the files. One too many does no harm."""
     if settings().postgres_url or settings().telemetry:
         raise InvalidInput(
             "This installation keeps its data elsewhere.", remedy="Use pg_dump and the object storage's own versions; see docs/guide/operations.md."
@@ -32,9 +33,11 @@ def back_up(to: Path) -> Path:
     for name in KEPT:
         if (settings().data / name).exists():
             shutil.copy2(settings().data / name, to / name)
+    for listing in (settings().data / "telemetry").glob(f"**/{LISTS}"):
+        shutil.copytree(listing, to / listing.relative_to(settings().data))
     for name in FOLDERS:
         if (settings().data / name).exists():
-            shutil.copytree(settings().data / name, to / name, dirs_exist_ok=True)
+            shutil.copytree(settings().data / name, to / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LISTS))
     return to
 
 

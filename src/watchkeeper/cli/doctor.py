@@ -17,6 +17,7 @@ from watchkeeper import channels, risks
 from watchkeeper.alerts.queries import broken_channels, people_without_channel
 from watchkeeper.cli.founding import now
 from watchkeeper.core.settings import settings
+from watchkeeper.history.anchors import kept_anchors
 from watchkeeper.history.services import verify_history
 from watchkeeper.monitoring import beats
 
@@ -96,7 +97,7 @@ def _channels() -> Iterator[Check]:
 
 
 def _history() -> Iterator[Check]:
-    result = verify_history()
+    result = verify_history(kept_anchors(settings().data))
     if result.bad_number is not None:
         yield Check("W050", Level.WRONG, f"The history is broken at record {result.bad_number}: {result.what}.", "Compare with the last backup.")
     else:
