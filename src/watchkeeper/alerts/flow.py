@@ -92,6 +92,7 @@ def edit_model(model: RegisteredModel, *, fields: Mapping[str, Any], actor: Acto
     elif was_suspended and model.stage not in SUSPENDED:
         services.resume_bindings(model, now=now)
     services.passport_changed(model, now=now)
+    update_lights([model.id], now=now)  # its tier may have other cut-offs
     return model
 
 

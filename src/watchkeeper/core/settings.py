@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr = Field(SecretStr(""), description="Keys for channel secrets, newest first, separated by commas; empty: made once.")
     yellow_from: int = Field(1, ge=1, description="Sum of criticality from which a model is yellow.")
     red_from: int = Field(3, ge=1, description="Sum of criticality from which a model is red.")
+    tier_cutoffs: dict[int, tuple[int, int]] = Field(
+        {}, description='Both cut-offs by tier where they differ: {"1": [1, 2]} makes tier 1 red from 2.'
+    )
     ingest_requests_per_minute: int = Field(60_000, description="Limit of ingest calls per token; 429 above it.")
     keep_payload_days: int = Field(7, description="Days applied ingest payloads are kept.")
     keep_rows_days: int = Field(400, description="Days prediction and label rows are kept.")

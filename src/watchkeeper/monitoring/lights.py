@@ -19,6 +19,7 @@ from watchkeeper.history.bulk import read_rows
 from watchkeeper.monitoring.conditions import State
 from watchkeeper.monitoring.light import Contribution, Cutoffs, Light, Reading, read_light
 from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
+from watchkeeper.registry.models import RegisteredModel
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,13 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
     by_model: dict[UUID, list[_Counted]] = defaultdict(list)
     for id, model, type, criticality in read_rows(counted.values_list("id", "model_id", "type", "criticality")):
         by_model[model].append(_Counted(id, type, criticality))
+    tiers = dict(read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "tier")))
     conditions = _conditions([binding.id for group in by_model.values() for binding in group])
     saved: list[ModelLight] = []
     changes: list[LightChange] = []
     steps: list[LightStep] = []
     for model_id in models:
-        reading = read_light([_contribution(binding, conditions) for binding in by_model[model_id]], cutoffs())
+        reading = read_light([_contribution(binding, conditions) for binding in by_model[model_id]], cutoffs(tiers.get(model_id)))
         stored = lights.get(model_id)
         if stored and (stored.light, stored.score, stored.known, stored.total) == (reading.light, reading.score, reading.known, reading.total):
             continue
@@ -84,8 +86,9 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
     return steps
 
 
-def cutoffs() -> Cutoffs:
-    return Cutoffs(settings().yellow_from, settings().red_from)
+def cutoffs(tier: int | None) -> Cutoffs:
+    """From which score a model of this tier is yellow and red."""
+    return Cutoffs(*settings().tier_cutoffs.get(tier or 0, (settings().yellow_from, settings().red_from)))
 
 
 def _conditions(bindings: Collection[UUID]) -> dict[UUID, list[_Stored]]:

@@ -100,7 +100,7 @@ def head(person: Person, id: UUID, *, now: datetime) -> Head:
         since=light.since if light else model.created_at,
         known=light.known if light else 0,
         total=light.total if light else 0,
-        red_from=cutoffs().red_from,
+        red_from=cutoffs(model.tier).red_from,
         units=tuple(units[part] for part in unit_ids(model.unit.path)[1:]) or (model.unit,),
         risks=tuple(monitoring.bound_risks(model.id)),
         incident=opened[0] if opened else None,
@@ -127,14 +127,14 @@ class Why:
 def why(head: Head) -> list[Why]:
     opened = {incident.binding_id: incident for incident in head.opened}
     steps = incidents.steps_of([incident.number for incident in head.opened])
-    return [_why(risk, opened.get(risk.binding.id), steps) for risk in head.firing]
+    return [_why(risk, opened.get(risk.binding.id), steps, head.red_from) for risk in head.firing]
 
 
-def _why(risk: BoundRisk, incident: Incident | None, steps: Mapping[int, Sequence[Any]]) -> Why:  # Any: plan steps
+def _why(risk: BoundRisk, incident: Incident | None, steps: Mapping[int, Sequence[Any]], red_from: int) -> Why:  # Any: plan steps
     plan = steps.get(incident.number, ()) if incident else ()
     waiting = [step.text for step in plan if not step.done_at]
     planned = list(risk.plan) if not plan else []
-    colour = "red" if risk.binding.criticality >= cutoffs().red_from else "yellow"
+    colour = "red" if risk.binding.criticality >= red_from else "yellow"
     return Why(risk, incident, next(iter(waiting or planned), ""), len(plan) - len(waiting), len(plan) or len(planned), colour)
 
 
