@@ -86,7 +86,7 @@ def register(request: HttpRequest, payload: ModelIn, idempotency_key: Header[str
     if not idempotency_key:
         made, is_new = flow.connect_model(payload.name, unit=unit, actor=who.actor, now=now, fields=fields, owners=owners), True
     else:
-        digest = hashlib.sha256(payload.json().encode()).hexdigest()
+        digest = hashlib.sha256(payload.model_dump_json().encode()).hexdigest()
         made, is_new = flow.connect_model_once(
             idempotency_key[:200],
             person=person,
@@ -132,6 +132,7 @@ def _add_parts(made: Registration, payload: ModelIn, who: Caller, now: datetime)
     for metric in payload.metrics:
         services.declare_metric(made.model, actor=who.actor, now=now, **metric.dict())
     services.link_sources(made.model, addresses=payload.data_sources, actor=who.actor, now=now)
+    passport_changed(made.model, now=now)
 
 
 @router.get("/models")
@@ -215,8 +216,10 @@ def metrics(request: HttpRequest, id: str) -> Json:
 @router.post("/models/{id}/metrics", response={201: Json})
 def declare_metric(request: HttpRequest, id: str, payload: MetricIn) -> Status[Json]:
     """Declare a metric, or change its declaration."""
-    who = caller(request)
-    metric = services.declare_metric(_editable(who, id), actor=who.actor, now=clock.now(), **payload.dict())
+    who, now = caller(request), clock.now()
+    model = _editable(who, id)
+    metric = services.declare_metric(model, actor=who.actor, now=now, **payload.dict())
+    passport_changed(model, now=now)
     return Status(201, shapes.metric(metric))
 
 

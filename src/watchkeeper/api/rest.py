@@ -8,7 +8,7 @@ import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel
 
 from watchkeeper import __version__, wire
@@ -44,6 +44,11 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     fields = {".".join(str(part) for part in entry["loc"][1:]) or "body": str(entry["msg"]) for entry in error.errors}
     detail = "; ".join(f"{name}: {message}" for name, message in fields.items())
     return _known(request, InvalidInput(detail[:2000], remedy="GET /api/v1/openapi.json says which fields there are.", fields=fields))
+
+
+@api.exception_handler(HttpError)
+def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return _known(request, InvalidInput(f"{error.message}.", remedy="Send one JSON object, in UTF-8."))
 
 
 @api.exception_handler(DatabaseError)
