@@ -16,6 +16,7 @@ from watchkeeper.incidents.causes import Cause
 from watchkeeper.incidents.models import MANY_SEGMENTS, Incident
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring import services as monitoring
+from watchkeeper.monitoring.due import claimed
 from watchkeeper.monitoring.evaluation import Evaluation
 from watchkeeper.monitoring.models import RiskBinding
 
@@ -32,7 +33,7 @@ def found(platform: Platform, binding: RiskBinding, *, firing: int, error: str =
     platform.clock.advance(timedelta(hours=1))
     monitoring.make_due(RiskBinding.objects.filter(id=binding.id), now=platform.clock.now())
     claim = evaluation.claim_due(now=platform.clock.now())
-    (due,) = evaluation.claimed(claim)
+    (due,) = claimed(claim)
     findings = tuple(
         (Finding.fired if place < firing else Finding.quiet)(Text("the value is {value}", {"value": 18}), value=18, limit=12).in_segment(segment)
         for place, segment in enumerate(SEGMENTS)

@@ -23,6 +23,7 @@ from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
+from watchkeeper.history.bulk import insert_rows
 from watchkeeper.history.services import record
 from watchkeeper.incidents.book import who_was_told
 from watchkeeper.incidents.models import Incident, TimelineEntry
@@ -50,8 +51,9 @@ def notify(news: Sequence[News], *, now: datetime) -> list[Notification]:
         told = search.recipients(entry)
         intents += [_intent(entry, recipient, snapshot, now) for recipient in told]
         said += [who_was_told(entry, names=_names(told), at=now)] if told else []
-    TimelineEntry.objects.bulk_create(said)
-    return Notification.objects.bulk_create(intents, ignore_conflicts=True)
+    insert_rows(said)
+    insert_rows(intents, ignore_conflicts=True)
+    return intents
 
 
 def _snapshot(incident: Incident, light: str) -> dict[str, Any]:  # Any: JSON

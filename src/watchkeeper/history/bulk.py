@@ -1,7 +1,7 @@
 """Reading and writing many rows, at the speed of the database: what the worker does thousands of times a second.
 
-`Among` is `IN` for long lists: one parameter and always the same statement. `read_rows` is `values_list` that converts each distinct value
-once. `update_rows` is one prepared statement: `bulk_update` builds one CASE per column and row, 20 times slower (`make bench`).
+`@prepared` reads with a statement that Django builds once. `Among` is `IN` for long lists: one parameter, always the same statement.
+`insert_rows` and `update_rows` are one prepared statement each: `bulk_update` builds one CASE per column and row, 20 times slower (`make bench`).
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
+from inspect import signature
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigAutoField, Field, ForeignKey, Lookup, Model, QuerySet, UUIDField
+from django.db.models import AutoField, BigAutoField, Field, ForeignKey, Lookup, Model, QuerySet, UUIDField
 from django.db.models.sql.compiler import SQLCompiler
 
 _PLAIN = frozenset({"CharField", "TextField", "FloatField", "BooleanField", "PositiveIntegerField", "PositiveSmallIntegerField", "BigAutoField"})
@@ -32,30 +33,75 @@ class Among(Lookup):
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:  # Any: parameters
         column, params = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s)", (*params, list(self.rhs))
+        return f"{column} = ANY(%s)", (*params, _as_list(self.rhs))
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:  # Any: parameters
         column, params = self.process_lhs(compiler, connection)
-        keys = [key.hex if isinstance(key, UUID) else key for key in self.rhs]
-        return f"{column} IN (SELECT value FROM json_each(%s))", (*params, json.dumps(keys))  # noqa: S608 - a column of ours
+        return f"{column} IN (SELECT value FROM json_each(%s))", (*params, _as_list(self.rhs))  # noqa: S608 - a column of ours
 
 
-def read_rows(found: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:  # Any: values of any column
-    """The rows of a `values_list`."""
-    compiler = found.query.get_compiler(connection=connection)
-    sql, params = compiler.as_sql()
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()  # Any: values of any column
-    converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
-    if not rows or not converters:
-        return rows
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))  # Any: values of any column
-    for index, (steps, expression) in converters.items():
-        convert = _converter(steps, expression)
-        converted = {value: None if value is None else convert(value) for value in set(columns[index])}
-        columns[index] = [converted[value] for value in columns[index]]
-    return list(zip(*columns, strict=True))
+def _as_list(keys: Any) -> Any:  # Any: a list parameter as the database takes it, or what stands in for it
+    if isinstance(keys, _StandIn):
+        return keys
+    if connection.vendor != "sqlite":
+        return list(keys)
+    return json.dumps([key.hex if isinstance(key, UUID) else key for key in keys])
+
+
+class _StandIn(str):
+    """In the place of an argument while the statement is built: a list after `__among`, or a text."""
+
+    def __new__(cls, place: int) -> _StandIn:
+        made = super().__new__(cls, f"argument {place}")
+        made.place = place
+        return made
+
+    place: int
+
+
+Rows = list[tuple[Any, ...]]  # Any: values of any column
+
+
+def prepared(build: Callable[..., QuerySet[Any, Any]]) -> Callable[..., Rows]:  # Any: values of any column
+    """A read whose statement Django builds once: building it costs more than a small read itself.
+
+    The function says which rows, as a `values_list`; its arguments are lists after `__among`, or texts. Called, it returns the rows.
+    """
+    statements: dict[str, _Statement] = {}
+    count = len(signature(build).parameters)
+
+    @wraps(build)
+    def read(*arguments: Any) -> Rows:  # Any: lists of keys, texts
+        if connection.vendor not in statements:
+            statements[connection.vendor] = _Statement(build(*map(_StandIn, range(count))))
+        return statements[connection.vendor].read(arguments)
+
+    return read
+
+
+class _Statement:
+    """SQL, its parameters with stand-ins among them, and what makes values of columns."""
+
+    def __init__(self, found: QuerySet[Any, Any]) -> None:  # Any: values of any column
+        compiler = found.query.get_compiler(connection=connection)
+        self._sql, self._params = compiler.as_sql()
+        self._converters = {
+            index: _converter(steps, expression)
+            for index, (steps, expression) in compiler.get_converters([expression for expression, _, _ in compiler.select]).items()
+        }
+
+    def read(self, arguments: Sequence[Any]) -> Rows:  # Any: lists of keys, texts
+        given = [argument if isinstance(argument, str) else _as_list(argument) for argument in arguments]
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, [given[param.place] if isinstance(param, _StandIn) else param for param in self._params])
+            rows: Rows = cursor.fetchall()
+        if not rows or not self._converters:
+            return rows
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))  # Any: values of any column
+        for index, convert in self._converters.items():
+            converted = {value: None if value is None else convert(value) for value in set(columns[index])}
+            columns[index] = [converted[value] for value in columns[index]]
+        return list(zip(*columns, strict=True))
 
 
 def _converter(steps: Sequence[Any], expression: Any) -> Callable[[Any], Any]:  # Any: values of any column, converters of any field
@@ -81,6 +127,19 @@ def _in_utc(stored: datetime) -> datetime:
 @lru_cache(maxsize=100_000)
 def _uuid(stored: str) -> UUID:
     return UUID(stored)
+
+
+def insert_rows(objects: Sequence[Model], *, ignore_conflicts: bool = False) -> None:
+    """INSERT of objects that nobody needs the new keys of."""
+    if not objects:
+        return
+    model = type(objects[0])
+    fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField | BigAutoField)]
+    names, places = ", ".join(f'"{field.column}"' for field in fields), ", ".join(["%s"] * len(fields))
+    ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    sql = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places}){ending}'  # noqa: S608 - names of our own columns
+    keys = [field.attname for field in fields]
+    execute_many(sql, fields, [[getattr(entry, key) for key in keys] for entry in objects])
 
 
 def update_rows(model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:  # Any: values of any field

@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from watchkeeper.core.durations import format_duration
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.anchors import Anchor
+from watchkeeper.history.bulk import insert_rows
 from watchkeeper.history.models import Change, Lease, Seal
 
 GENESIS = "0" * 64
@@ -74,7 +75,7 @@ def change(
 
 def record_all(changes: Sequence[Change]) -> None:
     """Record many changes inside the caller's transaction."""
-    Change.objects.bulk_create(changes)
+    insert_rows(changes)
 
 
 def difference(before: Fields, after: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,7 +122,7 @@ def seal_changes(*, now: datetime, limit: int = 1000) -> int:
                 digest = chained_hash(change, number=number, previous=previous)
                 seals.append(Seal(number=number, change=change, previous_hash=previous, hash=digest, sealed_at=now))
                 previous = digest
-            Seal.objects.bulk_create(seals)
+            insert_rows(seals)
     except IntegrityError:
         return 0
     return len(waiting)

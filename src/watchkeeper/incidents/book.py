@@ -11,7 +11,7 @@ from typing import Any
 
 from watchkeeper.core.text import N_, Text
 from watchkeeper.history.actors import PLATFORM, Actor
-from watchkeeper.history.bulk import save_rows
+from watchkeeper.history.bulk import insert_rows, save_rows
 from watchkeeper.history.models import Change
 from watchkeeper.history.services import change, record_all
 from watchkeeper.incidents.models import Incident, PlanStep, TimelineEntry
@@ -48,13 +48,13 @@ class Book:
         self.now = now
         self._opened: list[Incident] = []
         self._moved: dict[int, Incident] = {}
-        self._steps: list[PlanStep] = []
-        self._entries: list[TimelineEntry] = []
+        self._plans: list[tuple[Incident, Sequence[str]]] = []
+        self._said: list[tuple[Incident, str, Text, datetime]] = []
         self._changes: list[tuple[Incident, str, Mapping[str, Any]]] = []  # Any: values of fields
 
     def open(self, incident: Incident, *, plan: Sequence[str], after: Mapping[str, Any]) -> None:  # Any: values of fields
         self._opened.append(incident)
-        self._steps += [PlanStep(incident=incident, position=position, text=text) for position, text in enumerate(plan, start=1)]
+        self._plans.append((incident, plan))
         self.say(incident, "opened", Text.from_json(incident.explanation), at=self.now)
         self._changes.append((incident, "opened", after))
 
@@ -84,14 +84,14 @@ class Book:
         return News(incident, Happening.RESOLVED, incident.reopened)
 
     def say(self, incident: Incident, kind: str, text: Text, *, at: datetime) -> None:
-        self._entries.append(timeline_entry(incident, kind, text, at=at))
+        self._said.append((incident, kind, text, at))
 
     def write(self) -> None:
         """In an order that never has two open incidents of one risk."""
         save_rows(list(self._moved.values()), _MOVING)
-        Incident.objects.bulk_create(self._opened)
-        PlanStep.objects.bulk_create(self._steps)
-        TimelineEntry.objects.bulk_create(self._entries)
+        Incident.objects.bulk_create(self._opened)  # what follows needs their numbers
+        insert_rows([PlanStep(incident=incident, position=n, text=text) for incident, plan in self._plans for n, text in enumerate(plan, start=1)])
+        insert_rows([timeline_entry(incident, kind, text, at=at) for incident, kind, text, at in self._said])
         record_all([self._change(*entry) for entry in self._changes])
 
     def _change(self, incident: Incident, action: str, after: Mapping[str, Any]) -> Change:  # Any: values of fields

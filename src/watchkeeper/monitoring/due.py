@@ -17,7 +17,7 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from watchkeeper import risks
-from watchkeeper.history.bulk import read_rows
+from watchkeeper.history.bulk import prepared
 from watchkeeper.monitoring.conditions import Rule
 from watchkeeper.monitoring.models import RiskBinding
 from watchkeeper.monitoring.schedules import Schedule
@@ -61,8 +61,24 @@ class Due:
         return _params(self.type, self.own, self.policy)
 
 
-def due_of(bindings: QuerySet[RiskBinding]) -> list[Due]:
-    return [_due(*columns) for columns in read_rows(bindings.values_list(*_COLUMNS))]
+def claimed(claim: str) -> list[Due]:
+    """The bindings held under a claim, those of a model side by side."""
+    return [_due(*columns) for columns in _claimed(claim)]
+
+
+def due_of(binding: UUID) -> Due:
+    (columns,) = _by_id([binding])
+    return _due(*columns)
+
+
+@prepared
+def _claimed(claim: str) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
+    return RiskBinding.objects.filter(claim=claim).order_by("model", "id").values_list(*_COLUMNS)
+
+
+@prepared
+def _by_id(ids: list[UUID]) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
+    return RiskBinding.objects.filter(id__among=ids).values_list(*_COLUMNS)
 
 
 def _due(

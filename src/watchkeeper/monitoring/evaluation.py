@@ -11,18 +11,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from watchkeeper import risks
 from watchkeeper.core.evidence import Evidence
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.settings import settings
 from watchkeeper.core.text import N_, Text
-from watchkeeper.history.bulk import execute_many, read_rows, update_rows
+from watchkeeper.history.bulk import execute_many, insert_rows, prepared, update_rows
 from watchkeeper.monitoring.conditions import Condition, Step, fail, step
 from watchkeeper.monitoring.due import Due, due_of
 from watchkeeper.monitoring.evidence import load_evidence
@@ -73,25 +74,24 @@ class Transition:
 
 
 def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
-    """Claim due bindings for the time of a lease; returns the claim, under which `claimed` finds them."""
+    """Claim due bindings for the time of a lease; returns the claim, under which `due.claimed` finds them."""
     claim = uuid4().hex
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    due = RiskBinding.objects.filter(free, next_due_at__lte=now).order_by("next_due_at").values_list("id")[:limit]
-    RiskBinding.objects.filter(free, next_due_at__lte=now, id__among=[id for (id,) in read_rows(due)]).update(
+    due = RiskBinding.objects.filter(free, next_due_at__lte=now).order_by("next_due_at").values_list("id", flat=True)[:limit]
+    RiskBinding.objects.filter(free, next_due_at__lte=now, id__among=list(due)).update(
         claim=claim, claimed_until=now + timedelta(seconds=settings().lease_seconds)
     )
     return claim
 
 
-def claimed(claim: str) -> list[Due]:
-    """The bindings held under a claim."""
-    return due_of(RiskBinding.objects.filter(claim=claim).order_by("model", "id"))
-
-
 def still_claimed(claim: str, bindings: Collection[UUID]) -> dict[UUID, datetime | None]:
     """Those still held under the claim, and so until the transaction ends, with their due times as they are now."""
-    held = RiskBinding.objects.select_for_update().filter(id__among=bindings, claim=claim).order_by("id")
-    return dict(read_rows(held.values_list("id", "next_due_at")))
+    return dict(_held(bindings, claim))
+
+
+@prepared
+def _held(bindings: Collection[UUID], claim: str) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
+    return RiskBinding.objects.select_for_update().filter(id__among=bindings, claim=claim).order_by("id").values_list("id", "next_due_at")
 
 
 def evaluate(bindings: Sequence[Due], *, now: datetime) -> Iterator[Evaluation]:
@@ -188,13 +188,7 @@ def _advance(evaluation: Evaluation, before: Condition, segment: str, finding: F
 
 
 def _save_findings(evaluations: Sequence[Evaluation], now: datetime) -> None:
-    fired = [(e.binding.id, finding) for e in evaluations for finding in e.findings if finding.outcome is Outcome.FIRED]
-    FiredFinding.objects.bulk_create(
-        FiredFinding(
-            binding_id=binding, segment=finding.segment, at=now, value=finding.value, limit=finding.limit, explanation=finding.explanation.as_json()
-        )
-        for binding, finding in fired
-    )
+    insert_rows([_fired(e.binding.id, finding, now) for e in evaluations for finding in e.findings if finding.outcome is Outcome.FIRED])
     names = ("binding", "day", "quiet", "fired", "unknown", "failed")
     table, fields = FindingCount._meta.db_table, [FindingCount._meta.get_field(name) for name in names]
     sql = (
@@ -203,6 +197,11 @@ def _save_findings(evaluations: Sequence[Evaluation], now: datetime) -> None:
         "unknown = {t}.unknown + excluded.unknown, failed = {t}.failed + excluded.failed".format(t=f'"{table}"')
     )
     execute_many(sql, fields, [(e.binding.id, now.date(), *_tally(e)) for e in evaluations])
+
+
+def _fired(binding: UUID, finding: Finding, now: datetime) -> FiredFinding:
+    words = finding.explanation.as_json()
+    return FiredFinding(binding_id=binding, segment=finding.segment, at=now, value=finding.value, limit=finding.limit, explanation=words)
 
 
 def _tally(evaluation: Evaluation) -> tuple[int, int, int, int]:
@@ -243,4 +242,4 @@ def models_to_light(transitions: Collection[Transition]) -> set[UUID]:
 
 def dry_run(binding: UUID, *, now: datetime) -> Evaluation:
     """Evaluate and explain, write nothing."""
-    return next(evaluate(due_of(RiskBinding.objects.filter(id=binding)), now=now))
+    return next(evaluate([due_of(binding)], now=now))

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
-from django.db.models import TextField
+from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
-from watchkeeper.history.bulk import read_rows
+from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
@@ -40,7 +41,7 @@ def _passports(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidenc
 
 def _heartbeats(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
     beats = ingest.heartbeats(models)
-    found = read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at", Cast("expected", TextField())))
+    found = _timetables(models)
     earliest = min((beat.last_received_at for streams in beats.values() for beat in streams.values()), default=now)
     earliest = min([earliest, *(created for _, created, _ in found)], default=now)
     outages = _outages(since=earliest)
@@ -142,8 +143,14 @@ def _quarantine(models: Collection[UUID], now: datetime) -> Mapping[UUID, Eviden
     }
 
 
-def _registered(models: Collection[UUID]) -> list[tuple[UUID, datetime]]:
-    return read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at"))
+@prepared
+def _registered(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
+    return RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at")
+
+
+@prepared
+def _timetables(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
+    return RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at", Cast("expected", TextField()))
 
 
 LOADERS: Mapping[type[Evidence], Loader] = {

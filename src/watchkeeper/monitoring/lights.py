@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import TextField
+from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from watchkeeper.core.finding import DataState
 from watchkeeper.core.settings import settings
-from watchkeeper.history.bulk import read_rows
+from watchkeeper.history.bulk import insert_rows, prepared
 from watchkeeper.monitoring.conditions import State
 from watchkeeper.monitoring.light import Contribution, Cutoffs, Light, Reading, read_light
 from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
@@ -40,6 +40,16 @@ class _Counted(NamedTuple):
     criticality: int
 
 
+class _Shown(NamedTuple):
+    """The light as it is."""
+
+    light: str
+    score: int
+    known: int
+    total: int
+    since: datetime
+
+
 class _Stored(NamedTuple):
     """One condition of it; `explanation` is stored JSON."""
 
@@ -57,12 +67,11 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
     """
     if not models:
         return []
-    lights = {light.model_id: light for light in ModelLight.objects.filter(model__among=models).order_by("model").select_for_update()}
-    counted = RiskBinding.objects.filter(model__among=models, removed_at=None, criticality__gt=0, model__retired_at=None)
+    lights = {model: _Shown(*shown) for model, *shown in _lights(models)}
     by_model: dict[UUID, list[_Counted]] = defaultdict(list)
-    for id, model, type, criticality in read_rows(counted.values_list("id", "model_id", "type", "criticality")):
+    for id, model, type, criticality in _counted(models):
         by_model[model].append(_Counted(id, type, criticality))
-    tiers = dict(read_rows(RegisteredModel.objects.filter(id__among=models).values_list("id", "tier")))
+    tiers: dict[UUID, int] = dict(_tiers(models))
     conditions = _conditions([binding.id for group in by_model.values() for binding in group])
     saved: list[ModelLight] = []
     changes: list[LightChange] = []
@@ -81,7 +90,7 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
             changes.append(LightChange(model_id=model_id, at=now, light=reading.light, score=reading.score, causes=causes))
         if is_new_light:
             steps.append(LightStep(model_id, before, reading.light, reading.score))
-    LightChange.objects.bulk_create(changes)
+    insert_rows(changes)
     ModelLight.objects.bulk_create(saved, update_conflicts=True, unique_fields=["model"], update_fields=["light", "score", "known", "total", "since"])
     return steps
 
@@ -93,12 +102,32 @@ def cutoffs(tier: int | None) -> Cutoffs:
 
 def _conditions(bindings: Collection[UUID]) -> dict[UUID, list[_Stored]]:
     found: dict[UUID, list[_Stored]] = defaultdict(list)
-    rows = ConditionRow.objects.filter(binding__among=bindings).order_by("segment")
-    for binding, state, data, value, limit, explanation in read_rows(
-        rows.values_list("binding_id", "state", "data", "value", "limit", Cast("explanation", TextField()))
-    ):
+    for binding, state, data, value, limit, explanation in _stored(bindings):
         found[binding].append(_Stored(State(state), DataState(data), value, limit, explanation))
     return found
+
+
+@prepared
+def _lights(models: Collection[UUID]) -> QuerySet[ModelLight, Any]:  # Any: values of columns
+    shown = ModelLight.objects.filter(model__among=models).order_by("model").select_for_update()
+    return shown.values_list("model_id", "light", "score", "known", "total", "since")
+
+
+@prepared
+def _counted(models: Collection[UUID]) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
+    counted = RiskBinding.objects.filter(model__among=models, removed_at=None, criticality__gt=0, model__retired_at=None)
+    return counted.values_list("id", "model_id", "type", "criticality")
+
+
+@prepared
+def _tiers(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
+    return RegisteredModel.objects.filter(id__among=models).values_list("id", "tier")
+
+
+@prepared
+def _stored(bindings: Collection[UUID]) -> QuerySet[ConditionRow, Any]:  # Any: values of columns
+    found = ConditionRow.objects.filter(binding__among=bindings).order_by("segment")
+    return found.values_list("binding_id", "state", "data", "value", "limit", Cast("explanation", TextField()))
 
 
 def _contribution(binding: _Counted, conditions: dict[UUID, list[_Stored]]) -> Contribution:

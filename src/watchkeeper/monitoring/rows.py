@@ -12,12 +12,12 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from django.db.models import TextField
+from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from watchkeeper.core.finding import DataState
 from watchkeeper.core.text import Text
-from watchkeeper.history.bulk import read_rows, update_rows
+from watchkeeper.history.bulk import insert_rows, prepared, update_rows
 from watchkeeper.monitoring.conditions import Condition, State
 from watchkeeper.monitoring.models import ConditionRow
 
@@ -65,9 +65,14 @@ class Reached:
 def stored_conditions(bindings: Collection[UUID]) -> dict[UUID, dict[str, tuple[int, Condition]]]:
     """Row id and condition by binding and segment."""
     found: dict[UUID, dict[str, tuple[int, Condition]]] = defaultdict(dict)
-    for binding_id, segment, id, *columns in read_rows(ConditionRow.objects.filter(binding__among=bindings).values_list(*_READ)):
+    for binding_id, segment, id, *columns in _stored(bindings):
         found[binding_id][segment] = id, _condition(*columns)
     return found
+
+
+@prepared
+def _stored(bindings: Collection[UUID]) -> QuerySet[ConditionRow, Any]:  # Any: values of columns
+    return ConditionRow.objects.filter(binding__among=bindings).values_list(*_READ)
 
 
 def _condition(
@@ -114,8 +119,7 @@ def save_conditions(reached: Sequence[Reached], *, now: datetime) -> None:
     for entry in reached:
         if entry.id is not None:
             (steady if _seldom(entry.before) == _seldom(entry.condition) else moved).append(entry)
-    if new:
-        ConditionRow.objects.bulk_create(ConditionRow(binding_id=entry.binding_id, segment=entry.segment, **_fields(entry, now)) for entry in new)
+    insert_rows([ConditionRow(binding_id=entry.binding_id, segment=entry.segment, **_fields(entry, now)) for entry in new])
     update_rows(ConditionRow, _ALWAYS, [(*_always(entry, now), entry.id) for entry in steady])
     update_rows(ConditionRow, (*_ALWAYS, *_SELDOM), [(*_fields(entry, now).values(), entry.id) for entry in moved])
 

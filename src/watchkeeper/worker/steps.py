@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from time import perf_counter
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import structlog
@@ -17,7 +18,6 @@ from django.db import transaction
 from watchkeeper import channels
 from watchkeeper.alerts import flow
 from watchkeeper.alerts import services as alerts
-from watchkeeper.alerts.models import Message
 from watchkeeper.channels import OutgoingPolicy, Receipt
 from watchkeeper.core.clock import Clock
 from watchkeeper.core.faults import crash_point
@@ -28,12 +28,16 @@ from watchkeeper.ingest.applying import apply_batches, telemetry_log
 from watchkeeper.ingest.profiling import refresh_profiles
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring import services as monitoring
+from watchkeeper.monitoring.due import claimed
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry.services import save_link_check
 from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.worker import upkeep
+
+if TYPE_CHECKING:
+    from watchkeeper.alerts.models import Message
 
 log = structlog.get_logger()
 CHECK_LINKS_EVERY = timedelta(hours=1)
@@ -77,7 +81,7 @@ def evaluate(shop: Workshop) -> int:
     for _ in range(CLAIMS):
         now = shop.now()
         claim = evaluation.claim_due(now=now)
-        bindings = evaluation.claimed(claim)
+        bindings = claimed(claim)
         if not bindings:
             break
         crash_point("evaluate: claimed, not evaluated")
