@@ -99,10 +99,11 @@ def test_resolved_by_hand_while_it_fires_it_stays_closed_for_a_day(platform: Pla
 
 
 def test_an_evaluation_that_keeps_failing_is_one_incident_of_the_platform(platform: Platform, binding: RiskBinding) -> None:
-    found(platform, binding, firing=0)
+    found(platform, binding, firing=3)
     for _ in range(3):
         found(platform, binding, firing=0, error="ValueError: broken")
 
     assert incidents_now(kind=Incident.Kind.PLATFORM) == [("", "open")]
-    found(platform, binding, firing=0)
+    found(platform, binding, firing=3)
     assert incidents_now(kind=Incident.Kind.PLATFORM) == [("", "resolved")]
+    assert incidents_now(kind=Incident.Kind.RISK) == [(segment, "open") for segment in SEGMENTS[:3]]

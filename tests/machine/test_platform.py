@@ -358,7 +358,7 @@ class WholePlatform(RuleBasedStateMachine):
         entries = list(Notification.objects.order_by("id").values_list("incident_id", "recipient", "kind", "suppressed"))
         for index, (incident, recipient, kind, _) in enumerate(entries):
             if kind == "resolved":
-                heard = [entry for entry in entries[:index] if entry[:2] == (incident, recipient) and entry[2] in ("opened", "reopened", "flapping")]
+                heard = [entry for entry in entries[:index] if entry[:2] == (incident, recipient) and entry[2] in ("opened", "reopened", "escalated", "flapping")]
                 assert heard, "told of the end of something it never heard of"
 
     @invariant()

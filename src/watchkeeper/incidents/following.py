@@ -79,9 +79,10 @@ def _known(by_binding: dict[UUID, list[Transition]]) -> _Known:
 
 
 def _wants_past(transition: Transition, known: _Known) -> bool:
+    if transition.step in (Step.RESOLVED, Step.ERRED):
+        return True
     has_none = (transition.binding.id, transition.segment) not in known.open
-    is_flapping = transition.is_flapping_start or transition.is_flapping_stop
-    return transition.step is Step.RESOLVED or (has_none and (transition.step in _FIRING or transition.step is Step.ERRED or is_flapping))
+    return has_none and (transition.step in _FIRING or transition.is_flapping_start or transition.is_flapping_stop)
 
 
 def _learn_past(known: _Known, bindings: list[UUID]) -> None:
