@@ -38,8 +38,6 @@ check: setup ## format, lint, types, imports, freshness of what is generated
 	$(BIN)/ruff check
 	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m watchkeeper.risks._pages docs/risks --check
-	$(BIN)/python -m watchkeeper.channels._pages docs/channels --check
 	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.api._pages docs/api --check
 	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.web.messages check
 	WATCHKEEPER_DATA=$$(mktemp -d) DJANGO_SETTINGS_MODULE=watchkeeper.web.settings $(BIN)/python -m django makemigrations --check --dry-run
@@ -58,8 +56,6 @@ oracles: setup ## against other implementations
 	$(BIN)/pytest tests/oracles --long -v
 
 docs: setup ## regenerate what is generated
-	$(BIN)/python -m watchkeeper.risks._pages docs/risks
-	$(BIN)/python -m watchkeeper.channels._pages docs/channels
 	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.api._pages docs/api
 
 new-risk: setup ## a new risk type: make new-risk NAME=label_delay

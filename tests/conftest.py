@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,9 @@ import pytest
 
 django.setup()  # before the other conftests, which import models
 
-from watchkeeper.core.clock import ManualClock  # noqa: E402 Django first
+from tests.platform import Platform  # noqa: E402 Django first
+from tests.receiver import Receiver  # noqa: E402 the same
+from watchkeeper.core.clock import ManualClock  # noqa: E402 the same
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -44,6 +47,12 @@ def runs(request: pytest.FixtureRequest) -> Runs:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOON)
+
+
+@pytest.fixture
+def platform(db: None, clock: ManualClock, tmp_path: Path) -> Iterator[Platform]:
+    with Receiver() as receiver:
+        yield Platform(clock, tmp_path, receiver=receiver)
 
 
 @pytest.fixture

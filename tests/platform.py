@@ -104,6 +104,10 @@ class Platform:
     def say(self, model: RegisteredModel, type: str, **fields: Any) -> Receipt:  # Any: JSON
         return self.send(model, Stream.EVENTS, [{"type": type, **fields}])
 
+    def train(self, model: RegisteredModel, schema: Mapping[str, str], *, version: str = "1", days_ago: int = 1) -> Receipt:
+        at = (self.clock.now() - timedelta(days=days_ago)).isoformat()
+        return self.send(model, Stream.TRAINING, [{"version": version, "trained_at": at, "schema": schema}])
+
     def work(self, **span: float) -> None:
         """Let time pass, then let the worker do all it finds."""
         self.clock.advance(timedelta(**span))

@@ -15,18 +15,13 @@ from django.db import transaction
 from django.test import Client
 
 from tests.platform import Platform
+from tests.worlds import HAS, World, build, cast
 from watchkeeper.accounts import services as accounts
-from watchkeeper.accounts.models import Person, Role, RoleGrant
+from watchkeeper.accounts.models import Person
 from watchkeeper.accounts.rights import Ability
-from watchkeeper.alerts import flow
-from watchkeeper.alerts.models import Silence
-from watchkeeper.alerts.services import create_silence
 from watchkeeper.api.rest import openapi_document
 from watchkeeper.history.actors import PLATFORM
-from watchkeeper.incidents.models import Incident
 from watchkeeper.registry import services as registry
-from watchkeeper.registry.models import DataSource
-from watchkeeper.registry.services import Owners
 
 EVERYBODY, ADMINISTRATOR = "everybody signed in", "administrator"
 
@@ -98,16 +93,6 @@ NEEDS: dict[tuple[str, str], object] = {
     ("GET", "/changes"): EVERYBODY,
 }
 
-# who has which ability in their own unit; nobody but the administrator of the company has any in the other
-HAS: dict[str, frozenset[Ability]] = {
-    "outsider": frozenset(),
-    "viewer": frozenset({Ability.VIEW}),
-    "validator": frozenset({Ability.VIEW, Ability.WORK}),
-    "owner": frozenset({Ability.VIEW, Ability.WORK, Ability.EDIT}),
-    "maintainer": frozenset({Ability.VIEW, Ability.WORK, Ability.EDIT}),
-    "risk_officer": frozenset({Ability.VIEW, Ability.WORK, Ability.EDIT, Ability.GOVERN}),
-    "unit_administrator": frozenset(Ability),
-}
 ON_UNITS = (
     "/models",
     "/policies",
@@ -118,88 +103,48 @@ ON_UNITS = (
 )  # POSTs whose object is a unit, which an owner of a model has no role on
 
 
-@dataclass
-class World:
-    """One of everything in a unit: what a call may be about."""
-
-    unit: Any
-    model: Any
-    risk: Any
-    incident: Incident
-    channel: Any
-    silence: Silence
-    grant: RoleGrant
-    source: DataSource
-    policy: str
-    token_id: str
-
-    def path(self, template: str) -> str:
-        id = {"/channels": self.channel.id, "/silences": self.silence.id, "/roles": self.grant.id, "/people": self.grant.person_id}
-        root = "/" + template.split("/")[1]
-        values = {
-            "id": id.get(root, self.model.id),
-            "name": self.policy if root == "/policies" else "mape",
-            "source_id": self.source.id,
-            "token_id": self.token_id,
-            "risk_id": self.risk.id,
-            "number": self.incident.number,
-            "position": 1,
-        }
-        return template.format(**values)
-
-    def body(self, method: str, template: str, someone: Person) -> dict[str, Any]:
-        unit, model = str(self.unit.id), str(self.model.id)
-        bodies: dict[tuple[str, str], dict[str, Any]] = {
-            ("POST", "/models"): {"name": "another", "unit": unit},
-            ("PATCH", "/models/{id}"): {"purpose": "changed"},
-            ("PUT", "/models/{id}/owners"): {"technical": [str(someone.id)]},
-            ("POST", "/models/{id}/metrics"): {"name": "roc_auc"},
-            ("POST", "/models/{id}/sources"): {"addresses": ["dwh.other"]},
-            ("POST", "/models/{id}/risks"): {"type": "stale_model"},
-            ("PATCH", "/models/{id}/risks/{risk_id}"): {"criticality": 1},
-            ("POST", "/policies"): {"name": f"new {unit}", "type": "stale_model", "unit": unit},
-            ("POST", "/policies/{name}/versions"): {"params": {}},
-            ("POST", "/incidents/{number}/assign"): {"to": str(someone.id)},
-            ("POST", "/incidents/{number}/comment"): {"text": "seen"},
-            ("POST", "/incidents/{number}/resolve"): {"cause": "unknown", "reason": "tried"},
-            ("POST", "/incidents/{number}/steps/{position}"): {"is_done": True},
-            ("POST", "/channels"): {"kind": "webhook", "name": "new", "unit": unit, "config": {"url": "http://127.0.0.1:9/"}},
-            ("PATCH", "/channels/{id}"): {"name": "renamed", "config": {"url": "http://127.0.0.1:9/"}},
-            ("POST", "/silences"): {"unit": unit, "ends_at": "2026-11-23T00:00:00Z", "reason": "work"},
-            ("POST", "/units"): {"name": "new", "parent": unit},
-            ("POST", "/people"): {"email": "new@example.com"},
-            ("POST", "/people/{id}/deactivate"): {"successor": str(someone.id)},
-            ("POST", "/teams"): {"name": "new"},
-            ("POST", "/roles"): {"person": str(someone.id), "unit": unit, "role": "viewer"},
-            ("POST", "/api-keys"): {"name": "mine"},
-        }
-        return bodies.get((method, template), {} if template.startswith("/models") or method != "GET" else {"model": model})
+def path(world: World, template: str) -> str:
+    id = {"/channels": world.channel.id, "/silences": world.silence.id, "/roles": world.grant.id, "/people": world.grant.person_id}
+    root = "/" + template.split("/")[1]
+    values = {
+        "id": id.get(root, world.model.id),
+        "name": world.policy.name if root == "/policies" else "mape",
+        "source_id": world.source.id,
+        "token_id": world.token_id,
+        "risk_id": world.risk.id,
+        "number": world.incident.number,
+        "position": 1,
+    }
+    return template.format(**values)
 
 
-def build(platform: Platform, name: str) -> World:
-    now, actor = platform.clock.now(), platform.actor
-    unit = accounts.ensure_unit([name], actor=actor, now=now)
-    staff = accounts.create_person(email=f"staff-{name}@example.com", actor=actor, now=now)
-    made = flow.connect_model(f"Model {name}", unit=unit, actor=actor, now=now, fields={}, owners=Owners(technical=(staff,)))
-    model = made.model
-    registry.declare_metric(model, name="mape", actor=actor, now=now)
-    source = registry.link_sources(model, addresses=[f"dwh.{name}"], actor=actor, now=now)[0]
-    risk = platform.bind(model, "metric_out_of_bounds", params={"metric": "mape", "upper": 1})
-    platform.measure(model, "mape", 5)
-    platform.work(minutes=10)
-    platform.receiver.status = 200
-    channel = platform.webhook(platform.receiver.url, model=model)
-    ends_at = now.replace(year=now.year + 1, month=1)
-    silence = create_silence(
-        model=model, unit=None, risk_type="", starts_at=now, ends_at=ends_at, reason="r", is_maintenance=False, by=platform.administrator, now=now
-    )
-    grant = accounts.grant_role(staff, role=Role.VIEWER, unit=unit, actor=PLATFORM, now=now)
-    from watchkeeper.monitoring.services import Binding, create_policy
-
-    policy = create_policy(f"Policy {name}", type="stale_model", unit=unit, version=Binding(), actor=actor, now=now).policy.name
-    incident = platform.incident(risk)
-    assert incident
-    return World(unit, model, risk, incident, channel, silence, grant, source, policy, made.token.id)
+def body(world: World, method: str, template: str, someone: Person) -> dict[str, Any]:
+    unit, model = str(world.unit.id), str(world.model.id)
+    bodies: dict[tuple[str, str], dict[str, Any]] = {
+        ("POST", "/models"): {"name": "another", "unit": unit},
+        ("PATCH", "/models/{id}"): {"purpose": "changed"},
+        ("PUT", "/models/{id}/owners"): {"technical": [str(someone.id)]},
+        ("POST", "/models/{id}/metrics"): {"name": "roc_auc"},
+        ("POST", "/models/{id}/sources"): {"addresses": ["dwh.other"]},
+        ("POST", "/models/{id}/risks"): {"type": "stale_model"},
+        ("PATCH", "/models/{id}/risks/{risk_id}"): {"criticality": 1},
+        ("POST", "/policies"): {"name": f"new {unit}", "type": "stale_model", "unit": unit},
+        ("POST", "/policies/{name}/versions"): {"params": {}},
+        ("POST", "/incidents/{number}/assign"): {"to": str(someone.id)},
+        ("POST", "/incidents/{number}/comment"): {"text": "seen"},
+        ("POST", "/incidents/{number}/resolve"): {"cause": "unknown", "reason": "tried"},
+        ("POST", "/incidents/{number}/steps/{position}"): {"is_done": True},
+        ("POST", "/channels"): {"kind": "webhook", "name": "new", "unit": unit, "config": {"url": "http://127.0.0.1:9/"}},
+        ("PATCH", "/channels/{id}"): {"name": "renamed", "config": {"url": "http://127.0.0.1:9/"}},
+        ("POST", "/silences"): {"unit": unit, "ends_at": "2026-11-23T00:00:00Z", "reason": "work"},
+        ("POST", "/units"): {"name": "new", "parent": unit},
+        ("POST", "/people"): {"email": "new@example.com"},
+        ("POST", "/people/{id}/deactivate"): {"successor": str(someone.id)},
+        ("POST", "/teams"): {"name": "new"},
+        ("POST", "/roles"): {"person": str(someone.id), "unit": unit, "role": "viewer"},
+        ("POST", "/api-keys"): {"name": "mine"},
+    }
+    return bodies.get((method, template), {} if template.startswith("/models") or method != "GET" else {"model": model})
 
 
 @dataclass
@@ -215,14 +160,7 @@ class Stage:
 def stage(platform: Platform) -> Stage:
     own, other = build(platform, "own"), build(platform, "other")
     now = platform.clock.now()
-    roles = {"viewer": Role.VIEWER, "validator": Role.VALIDATOR, "maintainer": Role.MAINTAINER, "risk_officer": Role.RISK_OFFICER}
-    cast: dict[str, Person] = {"outsider": platform.outsider, "owner": platform.owner}
-    for name, role in {**roles, "unit_administrator": Role.ADMINISTRATOR}.items():
-        cast[name] = accounts.create_person(email=f"{name}@cast.example.com", actor=PLATFORM, now=now)
-        accounts.grant_role(cast[name], role=role, unit=own.unit, actor=PLATFORM, now=now)
-    registry.set_owners(own.model, owners=Owners(technical=(platform.owner,)), actor=PLATFORM, now=now)
-    keys = {name: accounts.create_api_key(person, name="test", actor=PLATFORM, now=now).text for name, person in cast.items()}
-    keys["administrator"] = accounts.create_api_key(platform.administrator, name="test", actor=PLATFORM, now=now).text
+    keys = {name: accounts.create_api_key(person, name="test", actor=PLATFORM, now=now).text for name, person in cast(platform, own).items()}
     tokens = {name: registry.rotate_token(world.model, actor=PLATFORM, now=now).text for name, world in (("own", own), ("other", other))}
     return Stage(own, other, keys, tokens, platform.business_owner)
 
@@ -241,8 +179,8 @@ def call(stage: Stage, world: World, method: str, template: str, authorization: 
     with transaction.atomic():
         response = Client().generic(
             method,
-            f"/api/v1{world.path(template)}{query}",
-            json.dumps(world.body(method, template, stage.someone)) if method != "GET" else "",
+            f"/api/v1{path(world, template)}{query}",
+            json.dumps(body(world, method, template, stage.someone)) if method != "GET" else "",
             content_type="application/json",
             headers=headers,
         )

@@ -6,7 +6,6 @@ import inspect
 import json
 import socket
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -14,10 +13,8 @@ from pydantic import SecretStr
 from watchkeeper import channels
 from watchkeeper.channels import ChannelConfig, ChannelKind, Outgoing, OutgoingPolicy, Receipt, Result
 from watchkeeper.channels._config import MASK
-from watchkeeper.channels._pages import main
 from watchkeeper.core.errors import InvalidInput, NotFound
 
-DOCS = Path(__file__).parents[2] / "docs" / "channels"
 MESSAGE = Outgoing(
     key="contract", subject="Subject", text="Text", html="<p>Text</p>", body=b"{}", sent_at=datetime(2026, 11, 22, tzinfo=UTC), to="owner@example.com"
 )
@@ -121,10 +118,6 @@ def test_a_private_receiver_is_refused(kind: ChannelKind, monkeypatch: pytest.Mo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **options: real("127.0.0.1", *rest, **options))
 
     assert [_attempt(kind, config).result for config in _examples(kind)] == [Result.REFUSED] * len(kind.examples)
-
-
-def test_its_pages_are_fresh() -> None:
-    assert main([str(DOCS), "--check"]) == 0
 
 
 def test_secrets_are_found_wherever_they_are() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import sys
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +26,8 @@ from watchkeeper.core.text import Text
 from watchkeeper.risks import Defaults, Example, RiskType, metric_out_of_bounds
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BUILT_IN = sorted(file.stem for file in Path(risks.__file__).parent.glob("[a-z]*.py"))
+TESTS = Path(__file__).parents[1] / "risks"
 EVERY_RISK = pytest.mark.parametrize("risk", risks.catalogue().values(), ids=lambda risk: risk.key)
 EVERY_EXAMPLE = pytest.mark.parametrize(
     ("risk", "example"),
@@ -87,6 +91,20 @@ def test_it_shows_every_outcome_it_can_have(risk: RiskType) -> None:
 
     assert expected == {example.outcome for example in risk.examples}
     assert len(risk.examples) >= 3
+
+
+@pytest.mark.parametrize("key", BUILT_IN)
+def test_it_has_a_story_in_its_own_test_file(key: str) -> None:
+    file = TESTS / f"test_{key}.py"
+    functions = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)] if file.exists() else []
+    stories = [function for function in functions if function.name.startswith("test_story")]
+
+    assert stories, f"{file.relative_to(TESTS.parents[1])} needs a function test_story_…(platform)"
+    assert all([argument.arg for argument in story.args.args] == ["platform"] for story in stories)
+
+
+def test_every_test_file_of_a_risk_belongs_to_one() -> None:
+    assert {file.stem.removeprefix("test_") for file in TESTS.glob("test_*.py")} - {"new_risk"} == set(BUILT_IN)
 
 
 @EVERY_RISK

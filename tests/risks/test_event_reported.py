@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.platform import Platform
+from tests.risks.story import fires, resolves
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.evidence import Events, LoggedEvent
 from watchkeeper.core.finding import Finding, Outcome
@@ -58,3 +60,18 @@ def test_an_event_reported_late_counts_from_its_receipt() -> None:
 def test_parameters_that_make_no_sense_are_refused(params: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         get("event_reported").parse_params(params)
+
+
+def test_story_of_a_reported_event(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "event_reported", params={"type": "process_changed", "within": "1d", "clears_with": "reviewed"})
+    platform.work()
+    assert platform.light(model) == "green"  # no event is the expected state
+
+    platform.say(model, "process_changed", what="new tariff codes")
+    platform.work(minutes=1)
+    fires(platform, risk, says="process_changed")
+
+    platform.say(model, "reviewed")
+    platform.work(minutes=1)
+    resolves(platform, risk)

@@ -1,5 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
+from watchkeeper.alerts import flow
 from watchkeeper.core.evidence import Link, Passport
 from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.risks.metadata_unreachable import Params, evaluate
@@ -54,3 +57,19 @@ def test_braces_in_a_failure_stay_text() -> None:
     finding = judge(link("wiki", failing=3 * HOUR, failure="{limit} %s"))
 
     assert "({limit} %s)" in finding.explanation.render()
+
+
+def test_story_of_a_dead_link(platform: Platform) -> None:
+    model = platform.register(documentation_link="http://127.0.0.1:9/gone")  # nobody listens on the discard port
+    risk = platform.only(model, "metadata_unreachable", params={"grace": "2h"})
+    flow.edit_model(model, fields={"documentation_link": ""}, actor=platform.actor, now=platform.clock.now())
+    platform.work()
+    is_unknown(platform, risk)
+
+    flow.edit_model(model, fields={"documentation_link": "http://127.0.0.1:9/gone"}, actor=platform.actor, now=platform.clock.now())
+    platform.run(every=timedelta(minutes=61), hours=6)
+    fires(platform, risk, says="documentation")
+
+    flow.edit_model(model, fields={"documentation_link": platform.reachable()}, actor=platform.actor, now=platform.clock.now())
+    platform.run(every=timedelta(minutes=61), hours=3)
+    resolves(platform, risk)

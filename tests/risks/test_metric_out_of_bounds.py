@@ -3,6 +3,8 @@ from math import inf, nan
 
 import pytest
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.evidence import MetricHistory, Point
 from watchkeeper.core.finding import DataState, Finding, Outcome
@@ -140,3 +142,23 @@ def test_what_is_no_number_is_never_quiet(value: float) -> None:
 def test_limits_that_make_no_sense_are_refused(limits: dict[str, object], complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint):
         get("metric_out_of_bounds").parse_params({"metric": "auc", **limits})
+
+
+def test_story_of_a_metric_that_leaves_its_bounds(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "metric_out_of_bounds", params={"metric": "mape", "upper": 12, "clear_upper": 11}, criticality=3)
+    platform.work()
+    is_unknown(platform, risk)
+
+    platform.measure(model, "mape", 18.4)
+    platform.work(minutes=10)
+    fires(platform, risk, says="18.4")
+    assert platform.light(model) == "red"
+
+    platform.measure(model, "mape", 11.5)
+    platform.work(minutes=10)
+    assert platform.condition(risk) == "firing"  # not beyond the clear limit
+
+    platform.measure(model, "mape", 9.0)
+    platform.work(minutes=10)
+    resolves(platform, risk)

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.core.evidence import MetricHistory, Point
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.risks.metrics_not_refreshed import Params, evaluate
@@ -67,3 +69,21 @@ def test_another_metric_does_not_count() -> None:
 
 def test_another_dataset_does_not_count() -> None:
     assert judge(point(days_ago=1, dataset="test"), dataset="live").outcome == Outcome.FIRED
+
+
+def test_story_of_metrics_that_stop_coming(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "metrics_not_refreshed", params={"older_than": "2d"})
+    platform.work()
+    is_unknown(platform, risk)
+
+    platform.measure(model, "roc_auc", 0.8)
+    platform.work(hours=1)
+    for _ in range(4):
+        platform.predict(model)
+        platform.work(days=1)
+    fires(platform, risk, says="2 d")
+
+    platform.measure(model, "roc_auc", 0.79)
+    platform.work(hours=1)
+    resolves(platform, risk)

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.core.evidence import Heartbeat, Heartbeats
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.risks.no_predictions import Params, evaluate
@@ -43,3 +45,24 @@ def test_a_run_that_was_due_and_did_not_come_fires() -> None:
 
 def test_a_model_with_a_timetable_may_be_silent_between_its_runs() -> None:
     assert judge(heard=NOW - timedelta(days=1), expected_at=NOW - timedelta(days=2)).outcome == Outcome.QUIET
+
+
+def test_story_of_a_model_that_falls_silent(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "no_predictions", params={"silent_for": "30m"})
+    platform.work()
+    is_unknown(platform, risk)
+
+    platform.predict(model)
+    platform.work(minutes=1)
+    assert platform.light(model) == "green"
+    platform.say(model, "heartbeat")  # a heartbeat must not hide missing predictions
+    platform.run(every=timedelta(minutes=1), minutes=40)
+    fires(platform, risk, says="silent for")
+    incident = platform.incident(risk)
+    assert incident is not None
+    assert incident.true_since == platform.clock.now() - timedelta(minutes=11)
+
+    platform.predict(model, at=platform.clock.now() + timedelta(days=30_000))  # dated 2109: the server's time counts
+    platform.work(minutes=1)
+    resolves(platform, risk)

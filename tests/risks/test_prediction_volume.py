@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.evidence import Volumes, WindowCount
 from watchkeeper.core.finding import Finding, Outcome
@@ -82,3 +84,25 @@ def test_a_model_that_never_predicted_is_unknown() -> None:
 def test_parameters_that_make_no_sense_are_refused(params: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         get("prediction_volume").parse_params(params)
+
+
+def test_story_of_a_volume_that_drops(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "prediction_volume")
+    platform.work()
+    is_unknown(platform, risk)
+
+    for _ in range(22):
+        platform.predict(model, 60)
+        platform.work(days=1)
+    assert platform.light(model) == "green"
+    platform.predict(model, 10)
+    platform.work(days=1)
+    platform.predict(model, 10)
+    platform.work(days=1)
+    fires(platform, risk, says="60")
+
+    for _ in range(2):
+        platform.predict(model, 60)
+        platform.work(days=1)
+    resolves(platform, risk)

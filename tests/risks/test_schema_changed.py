@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.core.evidence import Schemas
 from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.risks.schema_changed import Params, evaluate
@@ -44,3 +46,19 @@ def test_columns_seen_long_ago_are_stale() -> None:
     finding = judge(TRAINED, seen_at=NOW - timedelta(days=7, seconds=1))
 
     assert (finding.outcome, finding.data) == (Outcome.UNKNOWN, DataState.STALE)
+
+
+def test_story_of_a_column_that_disappears(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "schema_changed")
+    platform.train(model, {"x": "double", "region": "string"})
+    platform.work()
+    is_unknown(platform, risk)
+
+    platform.predict(model, features={"x": 1.0})
+    platform.work(hours=1)
+    fires(platform, risk, says="region")
+
+    platform.predict(model, features={"x": 1.0, "region": "North"})
+    platform.work(hours=1)
+    resolves(platform, risk)

@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.client._self_check import Failure, SelfCheck
 from watchkeeper.core.evidence import Events, LoggedEvent
 from watchkeeper.core.finding import DataState, Finding, Outcome
@@ -86,3 +88,18 @@ def test_it_asks_for_a_recheck_when_the_check_grows_too_old() -> None:
 
 def test_other_events_are_no_checks() -> None:
     assert judge(LoggedEvent(type="deployed", timestamp=NOW, received_at=NOW, fields={"failed": 0})).outcome == Outcome.UNKNOWN
+
+
+def test_story_of_a_known_case_that_is_answered_wrongly(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "self_check_failed")
+    platform.work()
+    is_unknown(platform, risk)
+
+    platform.say(model, "self_check", name="known cases", cases=3, passed=2, failed=1, failures=[{"case": 2, "expected": 1, "got": 0}])
+    platform.work(minutes=1)
+    fires(platform, risk, says="1")
+
+    platform.say(model, "self_check", name="known cases", cases=3, passed=3, failed=0, failures=[])
+    platform.work(minutes=1)
+    resolves(platform, risk)

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+from tests.platform import Platform
+from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.core.evidence import CurrentVersion, Passport
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.risks.stale_model import Params, evaluate
@@ -40,3 +42,20 @@ def test_a_training_in_the_future_is_not_believed() -> None:
 
 def test_it_is_unknown_without_a_version() -> None:
     assert judge().outcome == Outcome.UNKNOWN
+
+
+def test_story_of_an_old_version(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "stale_model", params={"max_age": "90d"})
+    platform.work()
+    is_unknown(platform, risk)
+
+    platform.train(model, {"x": "double"}, version="old", days_ago=100)
+    platform.say(model, "deployed", version="old")
+    platform.work(days=1)
+    fires(platform, risk, says="old")
+
+    platform.train(model, {"x": "double"}, version="new", days_ago=1)
+    platform.say(model, "deployed", version="new")
+    platform.work(days=1)
+    resolves(platform, risk)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from tests.platform import Platform
 from tests.web.reading import browser, check_policy, said
+from watchkeeper import channels
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role
 from watchkeeper.alerts.models import Channel, Message, Notification, Silence
@@ -21,6 +24,19 @@ WEBHOOK = {
     "c-secret": "",
     "c-headers": "Authorization: Bearer 1f0e",
 }
+
+
+@pytest.mark.parametrize("key", channels.catalogue())
+def test_every_kind_of_channel_has_a_page(platform: Platform, key: str) -> None:
+    kind = channels.get(key)
+
+    answer = browser(platform.outsider).get(f"/channels/kinds/{key}/")
+
+    check_policy(answer)
+    assert kind.title in said(answer)
+    assert [name for name in kind.config.model_fields if name not in said(answer)] == []
+    assert [example.title for example in kind.examples if example.title not in said(answer)] == []
+    assert f"/channels/kinds/{key}/" in browser(platform.outsider).get(f"/channels/new/?kind={key}").content.decode()
 
 
 def test_a_webhook_shows_its_secret_once_and_then_stars(platform: Platform) -> None:

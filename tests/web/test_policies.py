@@ -30,7 +30,18 @@ def test_every_risk_has_a_page(platform: Platform, key: str) -> None:
     assert answer.status_code == 200
     assert risks.get(key).title in said(answer)
     assert risks.get(key).plan[0] in said(answer)
+    assert [name for name in risks.get(key).params.model_fields if name not in said(answer)] == []
+    assert [example.title for example in risks.get(key).examples if example.title not in said(answer)] == []
     assert risks.get(key).title in said(browser(platform.outsider).get("/risks/"))
+
+
+def test_the_page_of_a_risk_shows_what_its_examples_say(platform: Platform) -> None:
+    text = said(browser(platform.outsider).get("/risks/metric_out_of_bounds/"))
+
+    assert "roc_auc is 0.81, not below the lower limit 0.75" in text
+    assert "one of absolute , baseline_ratio , baseline_diff , previous_ratio" in text
+    assert "duration, e.g. 10m" in text
+    assert "MetricHistory" in text
 
 
 def test_an_unknown_risk_is_not_found(platform: Platform) -> None:

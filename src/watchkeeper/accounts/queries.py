@@ -80,6 +80,10 @@ def team_by(reference: str) -> Team:
     return found
 
 
+def has_anybody_signed_in() -> bool:
+    return Person.objects.filter(is_service=False, last_login__isnull=False).exists()
+
+
 def people_with(role: Role, *, on: Unit) -> list[Person]:
     """Active people who hold the role exactly on this unit."""
     return list(Person.objects.filter(is_active=True, is_service=False, grants__role=role, grants__unit=on).distinct())
@@ -148,10 +152,10 @@ def api_key(id: str) -> ApiKey | None:
 
 def unit_for(person: Person, id: UUID | str) -> Unit:
     """The unit, if the person may see it; otherwise it does not exist for them."""
-    found = visible_units(person).filter(id=UUID(str(id))).first()
-    if found is None:
-        raise NotFound("No such unit.", remedy="The page of units lists those you may see.")
-    return found
+    try:
+        return visible_units(person).get(id=UUID(str(id)))
+    except (ValueError, Unit.DoesNotExist):
+        raise NotFound("No such unit.", remedy="The page of units lists those you may see.") from None
 
 
 def unit_titles(units: Iterable[Unit]) -> dict[UUID, str]:
@@ -180,8 +184,9 @@ def grants_of(people: Iterable[Person]) -> QuerySet[RoleGrant]:
     return RoleGrant.objects.filter(person__in=list(people)).select_related("unit", "person").order_by("unit__path", "role")
 
 
-def grant_by(id: UUID | str) -> RoleGrant:
-    found = RoleGrant.objects.select_related("unit", "person").filter(id=UUID(str(id))).first()
+def grant_for(person: Person, id: UUID) -> RoleGrant:
+    """A role on a unit the person may see; elsewhere it does not exist for them."""
+    found = RoleGrant.objects.filter(unit__in=visible_units(person), id=id).select_related("unit", "person").first()
     if found is None:
         raise NotFound("No such role.", remedy="It was revoked already.")
     return found

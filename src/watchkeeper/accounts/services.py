@@ -23,18 +23,25 @@ LINK_LIFETIME = timedelta(hours=24)
 
 @transaction.atomic
 def create_unit(name: str, *, parent: Unit | None, actor: Actor, now: datetime) -> Unit:
-    name = name.strip()
-    if not name or "/" in name:
-        raise InvalidInput("A unit needs a name without a slash.", remedy="Slashes separate the levels of the tree.", fields={"name": name})
+    name = _unit_name(name, parent=parent)
     if parent and parent.depth + 1 > MAX_DEPTH:
         raise InvalidInput(f"The tree is at most {MAX_DEPTH} levels deep.", remedy="Create the unit higher up.")
-    if parent and Unit.objects.filter(parent=parent, name=name).exists():
-        raise Conflict(f"{parent.name} already has a unit {name!r}.", remedy="Use it, or choose another name.")
     id = uuid4()
     path = f"{parent.path if parent else '/'}{id.hex}/"
     unit = Unit.objects.create(id=id, parent=parent, name=name, path=path, depth=parent.depth + 1 if parent else 0)
     record(actor=actor, action="created", on="unit", id=unit.id, now=now, after={"name": name, "parent": parent and parent.id})
     return unit
+
+
+def _unit_name(name: str, *, parent: Unit | None, renamed: Unit | None = None) -> str:
+    """The name without spaces around it; refused when it cannot be a part of a path, or when a sibling has it."""
+    name = name.strip()
+    if not name or "/" in name:
+        raise InvalidInput("A unit needs a name without a slash.", remedy="Slashes separate the levels of the tree.", fields={"name": name})
+    taken = Unit.objects.filter(parent=parent, name=name).first() if parent else None
+    if parent and taken and taken != renamed:
+        raise Conflict(f"{parent.name} already has a unit {name!r}.", remedy="Use it, or choose another name.")
+    return name
 
 
 @transaction.atomic
@@ -48,7 +55,9 @@ def ensure_unit(names: Sequence[str], *, actor: Actor, now: datetime) -> Unit:
 
 @transaction.atomic
 def rename_unit(unit: Unit, *, name: str, actor: Actor, now: datetime) -> Unit:
-    before, unit.name = unit.name, name.strip()
+    before, unit.name = unit.name, _unit_name(name, parent=unit.parent, renamed=unit)
+    if unit.name == before:
+        return unit
     unit.save(update_fields=["name"])
     record(actor=actor, action="edited", on="unit", id=unit.id, now=now, before={"name": before}, after={"name": unit.name})
     return unit
@@ -78,6 +87,14 @@ def edit_person(person: Person, *, actor: Actor, now: datetime, **fields: str) -
     if became:
         record(actor=actor, action="edited", on="person", id=person.id, now=now, before=was, after=became)
     return person
+
+
+@transaction.atomic
+def set_password(person: Person, password: str, *, actor: Actor, now: datetime) -> None:
+    """The change says that it was set; of the password itself nothing is written down but its hash with the person."""
+    person.set_password(password)
+    person.save(update_fields=["password"])
+    record(actor=actor, action="password set", on="person", id=person.id, now=now)
 
 
 def mark_looked(person: Person, *, now: datetime) -> None:
@@ -157,6 +174,23 @@ def use_sign_in_link(secret: str, *, now: datetime) -> Person | None:
     person = SignInLink.objects.select_related("person").get(digest=keyed_hash(secret)).person
     record(actor=Actor.person(person.id), action="signed in by link", on="person", id=person.id, now=now)
     return person
+
+
+@transaction.atomic
+def first_administrator(email: str, *, actor: Actor, now: datetime) -> Person:
+    """The person of that address as administrator of the company, created when missing."""
+    found = Person.objects.filter(email=email).first() or create_person(email=email, name="Administrator", actor=actor, now=now)
+    grant_role(found, role=Role.ADMINISTRATOR, unit=root_unit(), actor=actor, now=now)
+    return found
+
+
+@transaction.atomic
+def create_service(*, name: str, role: Role, unit: Unit, actor: Actor, now: datetime) -> Token:
+    """A service account with a role on a unit, and its key."""
+    count = Person.objects.filter(is_service=True).count()
+    person = create_person(email=f"service-{count + 1}@watchkeeper.localhost", name=name, is_service=True, actor=actor, now=now)
+    grant_role(person, role=role, unit=unit, actor=actor, now=now)
+    return create_api_key(person, name=name, actor=actor, now=now)
 
 
 @transaction.atomic

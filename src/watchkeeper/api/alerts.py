@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -11,7 +11,6 @@ from ninja import Query, Router, Status
 
 from watchkeeper import channels
 from watchkeeper.accounts import queries as accounts
-from watchkeeper.accounts.models import Person
 from watchkeeper.accounts.rights import Ability, require, require_administrator
 from watchkeeper.alerts import queries, services
 from watchkeeper.alerts.services import ChannelOf
@@ -22,6 +21,9 @@ from watchkeeper.api.paging import Paging, page
 from watchkeeper.core.errors import NotAllowed, NotFound
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.registry import queries as registry
+
+if TYPE_CHECKING:
+    from watchkeeper.accounts.models import Person
 
 router = Router(tags=["alerts"])
 Json = dict[str, Any]  # Any: JSON

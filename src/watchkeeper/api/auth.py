@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware
 
-from watchkeeper.accounts.models import Person
 from watchkeeper.accounts.queries import person_of_key
 from watchkeeper.accounts.tokens import read_token
 from watchkeeper.core.clock import clock_of
@@ -16,6 +16,9 @@ from watchkeeper.core.errors import Gone, NotAllowed, NotFound, Unauthenticated
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.registry.queries import holder_of
+
+if TYPE_CHECKING:
+    from watchkeeper.accounts.models import Person
 
 clock = clock_of(settings().data, is_demo=settings().is_demo)
 REMEDY = "Send `Authorization: Bearer wkk_…` with an API key (Profile, or `watchkeeper api-key create`), or sign in."

@@ -23,6 +23,7 @@ from watchkeeper.history.queries import changes
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.monitoring.queries import BoardFilter
+from watchkeeper.monitoring.services import passport_changed
 from watchkeeper.registry import queries, services
 from watchkeeper.registry.services import Owners, Registration
 
@@ -225,11 +226,13 @@ def declare_metric(request: HttpRequest, id: str, payload: MetricIn) -> Status[J
 
 @router.delete("/models/{id}/metrics/{name}", response={204: None})
 def remove_metric(request: HttpRequest, id: str, name: str) -> Status[None]:
-    who = caller(request)
-    metric = _editable(who, id).metrics.filter(name=name).first()
+    who, now = caller(request), clock.now()
+    model = _editable(who, id)
+    metric = model.metrics.filter(name=name).first()
     if metric is None:
         raise NotFound("No such metric on this model.", remedy="GET /api/v1/models/{id}/metrics lists them.")
-    services.remove_metric(metric, actor=who.actor, now=clock.now())
+    services.remove_metric(metric, actor=who.actor, now=now)
+    passport_changed(model, now=now)
     return Status(204, None)
 
 
@@ -252,20 +255,22 @@ def sources(request: HttpRequest, id: str) -> Json:
 
 @router.post("/models/{id}/sources", response={201: Json})
 def link_sources(request: HttpRequest, id: str, payload: SourcesIn) -> Status[Json]:
-    who = caller(request)
+    who, now = caller(request), clock.now()
     model = _editable(who, id)
-    services.link_sources(model, addresses=payload.addresses, actor=who.actor, now=clock.now())
+    services.link_sources(model, addresses=payload.addresses, actor=who.actor, now=now)
+    passport_changed(model, now=now)
     return Status(201, {"items": [shapes.source(source) for source in model.data_sources.order_by("address")]})
 
 
 @router.delete("/models/{id}/sources/{source_id}", response={204: None})
 def unlink_source(request: HttpRequest, id: str, source_id: UUID) -> Status[None]:
-    who = caller(request)
+    who, now = caller(request), clock.now()
     model = _editable(who, id)
     source = model.data_sources.filter(id=source_id).first()
     if source is None:
         raise NotFound("This model does not use such a source.", remedy="GET /api/v1/models/{id}/sources lists them.")
-    services.unlink_source(model, source=source, actor=who.actor, now=clock.now())
+    services.unlink_source(model, source=source, actor=who.actor, now=now)
+    passport_changed(model, now=now)
     return Status(204, None)
 
 

@@ -1,4 +1,4 @@
-"""Delivery channels: one file each, found by discovery. File name = key = page in docs/channels = test name. Knows no Django and keeps no state.
+"""Delivery channels: one file each, found by discovery. File name = key = its page /channels/kinds/KEY/ = test name. Knows no Django and keeps no state.
 
 A file holds its docstring (first line = title, the rest = the page), `Config`, `IS_FOR_PEOPLE`, `send` and `EXAMPLES`. `make new-channel NAME`
 writes one. Third parties use the entry-point group `watchkeeper.channels`. `send` tries once and says what became of it: grouping, retries and
@@ -72,7 +72,7 @@ class ChannelKind:
             fields = {".".join(map(str, error["loc"])) or "config": error["msg"] for error in problem.errors()}
             raise InvalidInput(
                 f"The configuration of {self.key} is wrong: " + "; ".join(f"{name}: {message}" for name, message in fields.items()),
-                remedy=f"Known settings: {', '.join(sorted(self.config.model_fields))}. See docs/channels/{self.key}.md.",
+                remedy=f"Known settings: {', '.join(sorted(self.config.model_fields))}. Its page is /channels/kinds/{self.key}/.",
                 fields=fields,
             ) from problem
 

@@ -2,4 +2,5 @@
 
 from watchkeeper.cli import main
 
-main()
+if __name__ == "__main__":  # a process that helps imports this module too
+    main()

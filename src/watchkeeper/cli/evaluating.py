@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from rich.console import Console
 
 from watchkeeper.alerts import flow
@@ -11,13 +9,13 @@ from watchkeeper.cli.founding import now
 from watchkeeper.core.errors import NotFound
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring.queries import bound_risks
-from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.registry.queries import model_by
 
 
 def evaluate_model(out: Console, *, model: str, risk: str, dry_run: bool) -> int:
     """Explain every (or one) risk; without dry run the worker stores it within a second. 1 when something fires."""
     chosen = [
-        bound for bound in bound_risks(_model(model).id) if risk in ("", bound.binding.type, str(bound.binding.id)) and bound.binding.criticality
+        bound for bound in bound_risks(model_by(model).id) if risk in ("", bound.binding.type, str(bound.binding.id)) and bound.binding.criticality
     ]
     if not chosen:
         raise NotFound(f"No risk {risk!r} on this model.", remedy="Leave the risk out to evaluate all.")
@@ -29,13 +27,3 @@ def evaluate_model(out: Console, *, model: str, risk: str, dry_run: bool) -> int
     if not dry_run:
         flow.evaluate_now([bound.binding.id for bound in chosen], now=now())
     return int(has_fired)
-
-
-def _model(reference: str) -> RegisteredModel:
-    try:
-        found = RegisteredModel.objects.filter(id=UUID(reference)).first()
-    except ValueError:
-        found = RegisteredModel.objects.filter(name=reference).first()
-    if found is None:
-        raise NotFound(f"No model {reference!r}.", remedy="Give its id or its name.")
-    return found

@@ -9,7 +9,6 @@ from django.core.management import call_command
 from rich.console import Console
 
 from watchkeeper.accounts import queries, services
-from watchkeeper.accounts.models import Person, Role
 from watchkeeper.alerts import flow
 from watchkeeper.core.clock import clock_of
 from watchkeeper.core.errors import NotFound
@@ -40,31 +39,20 @@ def welcome(address: str, folder: Path) -> None:
 
 def first_sign_in(address: str) -> str:
     """A one-time link for the first administrator, as long as no person has ever signed in."""
-    if Person.objects.filter(is_service=False, last_login__isnull=False).exists():
-        return ""
-    return sign_in_link(address)
+    return "" if queries.has_anybody_signed_in() else sign_in_link(address)
 
 
 def sign_in_link(address: str, email: str = "") -> str:
-    person = queries.person_by(email) if email else first_administrator()
+    person = queries.person_by(email) if email else services.first_administrator(FIRST, actor=PLATFORM, now=now())
     return f"{address}/sign-in/{services.make_sign_in_link(person, actor=PLATFORM, now=now())}/"
-
-
-def first_administrator() -> Person:
-    person = Person.objects.filter(email=FIRST).first() or services.create_person(email=FIRST, name="Administrator", actor=PLATFORM, now=now())
-    services.grant_role(person, role=Role.ADMINISTRATOR, unit=queries.root_unit(), actor=PLATFORM, now=now())
-    return person
 
 
 def service_key(*, role: str, name: str, unit: str) -> str:
     """A service account with a role on a unit, and its key."""
     migrate()
-    wanted = Role(queries.role_by("administrator" if role == "admin" else role))
+    wanted = queries.role_by("administrator" if role == "admin" else role)
     on = queries.unit_by(unit) if unit else queries.root_unit()
-    count = Person.objects.filter(is_service=True).count()
-    person = services.create_person(email=f"service-{count + 1}@watchkeeper.localhost", name=name, is_service=True, actor=PLATFORM, now=now())
-    services.grant_role(person, role=wanted, unit=on, actor=PLATFORM, now=now())
-    return services.create_api_key(person, name=name, actor=PLATFORM, now=now()).text
+    return services.create_service(name=name, role=wanted, unit=on, actor=PLATFORM, now=now()).text
 
 
 def register(name: str, unit: str) -> tuple[str, str]:

@@ -12,21 +12,32 @@ from collections.abc import Sequence
 
 import structlog
 
+from watchkeeper.cli.tethered import tethered_command
+
 log = structlog.get_logger()
 THREADS = 32  # as many callers as wait for one group commit
 RESTART_AFTER = 1.0
 
 
 def web_command(*, host: str, port: int, processes: int) -> list[str]:
+    return [sys.executable, "-m", "granian", *_web_options(host, port, processes)]
+
+
+def web_child(*, host: str, port: int, processes: int) -> list[str]:
+    """The same as a process that ends with this one."""
+    return tethered_command("granian", *_web_options(host, port, processes))
+
+
+def worker_child() -> list[str]:
+    return tethered_command("watchkeeper.cli", "worker")
+
+
+def _web_options(host: str, port: int, processes: int) -> list[str]:
     return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--workers", str(processes),
+        "--interface", "wsgi", "--host", host, "--port", str(port), "--workers", str(processes),
         "--blocking-threads", str(THREADS), "--backpressure", str(THREADS * 4), "--no-ws", "--log-level", "warning",
         "--workers-kill-timeout", "10", "--respawn-failed-workers", "watchkeeper.cli.server:application",
     ]  # fmt: skip
-
-
-def worker_command() -> list[str]:
-    return [sys.executable, "-m", "watchkeeper.cli", "worker"]
 
 
 def run_worker() -> None:
@@ -43,19 +54,19 @@ def run_worker() -> None:
 
 
 def serve_all(*, host: str, port: int, processes: int) -> int:
-    """Web and worker side by side; one that dies is started again. Ends with the first signal."""
+    """Web and worker side by side; one that dies is started again. Ends with the first signal; they end with it, even when it is killed."""
     stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
-    commands = (web_command(host=host, port=port, processes=processes), worker_command())
-    running = [subprocess.Popen(command, env=os.environ) for command in commands]  # noqa: S603 our own command lines
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    commands = {"web": web_child(host=host, port=port, processes=processes), "worker": worker_child()}
+    running = {name: subprocess.Popen(command, env=os.environ) for name, command in commands.items()}  # noqa: S603 our own command lines
     while not stop.wait(0.2):
-        for index, process in enumerate(running):
+        for name, process in running.items():
             if process.poll() is not None:
-                log.warning("a process ended and is started again", command=commands[index][2], code=process.returncode)
+                log.warning("a process ended and is started again", command=name, code=process.returncode)
                 time.sleep(RESTART_AFTER)
-                running[index] = subprocess.Popen(commands[index], env=os.environ)  # noqa: S603 our own command lines
-    return _stop(running)
+                running[name] = subprocess.Popen(commands[name], env=os.environ)  # noqa: S603 our own command lines
+    return _stop(list(running.values()))
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]]) -> int:

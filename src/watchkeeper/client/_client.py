@@ -12,14 +12,16 @@ from typing import Any, Concatenate, ParamSpec, Self
 from watchkeeper.client._columns import Naming
 from watchkeeper.client._content import frame_content, training_content
 from watchkeeper.client._delivery import Delivery, Discarding
-from watchkeeper.client._frames import Rows, take
-from watchkeeper.client._inbox import Entry
+from watchkeeper.client._frames import Frame, Rows, take
+from watchkeeper.client._inbox import Content, Entry
 from watchkeeper.client._self_check import Given, SelfCheck, check
 from watchkeeper.client._settings import Settings, read_settings
 from watchkeeper.client._trouble import Trouble, in_words
 from watchkeeper.client._wire import Stream
 
 REFERENCE_ROWS = 10_000
+PREDICTION_FIELDS = ("id", "timestamp", "prediction", "score", "version", "run_id", "instance")
+LABEL_FIELDS = ("id", "label", "timestamp", "prediction_timestamp")
 AnyFrame = Any  # Any: a pandas or polars DataFrame, a pyarrow Table, a list of dicts or one dict
 Call = ParamSpec("Call")
 
@@ -128,24 +130,15 @@ class Client:
         An argument left out means the column of that name, if there is one; a missing `timestamp` column means now. `version`, `run_id`
         and `instance` may also be a value for all rows. `features=None`: every column that is left over.
         """
-        fields = {
-            "id": id,
-            "timestamp": timestamp,
-            "prediction": prediction,
-            "score": score,
-            "version": version,
-            "run_id": run_id,
-            "instance": instance,
-        }
-        self._log_frame(Stream.PREDICTIONS, frame, Naming(fields, features, segments), {"timestamp": datetime.now(UTC)})
+        given = (id, timestamp, prediction, score, version, run_id, instance)
+        self._log_frame(Stream.PREDICTIONS, frame, PREDICTION_FIELDS, given, features, segments, datetime.now(UTC))
 
     @_never_raises
     def log_labels(
         self, frame: AnyFrame, *, id: str = "id", label: str = "label", timestamp: str | None = None, prediction_timestamp: str | None = None
     ) -> None:
         """The truth about earlier predictions. `timestamp` is when it became known; `prediction_timestamp` makes the join cheap."""
-        fields = {"id": id, "label": label, "timestamp": timestamp, "prediction_timestamp": prediction_timestamp}
-        self._log_frame(Stream.LABELS, frame, Naming(fields), {})
+        self._log_frame(Stream.LABELS, frame, LABEL_FIELDS, (id, label, timestamp, prediction_timestamp))
 
     @_never_raises
     def log_metrics(
@@ -194,12 +187,35 @@ class Client:
         """Bring everything to the disk and, within two seconds, to the server. The rest is sent by the next client."""
         self._delivery.close()
 
-    def _log_frame(self, stream: Stream, given: AnyFrame, naming: Naming, defaults: Mapping[str, object]) -> None:
+    def _log_frame(
+        self,
+        stream: Stream,
+        given: AnyFrame,
+        fields: tuple[str, ...],
+        columns: tuple[str | None, ...],
+        features: Sequence[str] | None = (),
+        segments: Sequence[str] = (),
+        now: datetime | None = None,
+    ) -> None:
+        """Everything but the copy waits for the writer's thread: names and columns are matched there."""
         frame = take(given)
-        if len(frame):
-            content = functools.partial(frame_content, frame, naming, defaults, self._trouble.note)
-            self._delivery.accept(Entry(stream, len(frame), frame.size, content))
+        if rows := len(frame):
+            content = functools.partial(_frame_content, frame, fields, columns, features, segments, now, self._trouble.note)
+            self._delivery.accept(Entry(stream, rows, frame.size, content))
 
     def _log_rows(self, stream: Stream, rows: Iterable[Mapping[str, object]]) -> None:
         copied = Rows(rows)
         self._delivery.accept(Entry(stream, len(copied), copied.size, copied.records))
+
+
+def _frame_content(
+    frame: Frame,
+    fields: tuple[str, ...],
+    columns: tuple[str | None, ...],
+    features: Sequence[str] | None,
+    segments: Sequence[str],
+    now: datetime | None,
+    note: Callable[[str], None],
+) -> Content:
+    naming = Naming(dict(zip(fields, columns, strict=True)), features, segments)
+    return frame_content(frame, naming, {"timestamp": now} if now else {}, note)

@@ -14,7 +14,6 @@ from watchkeeper.client._inbox import ArrowTable, Row
 
 Library = Any  # Any: an optional, untyped module or one of its frames
 _SMALL = frozenset({int, float, bool, type(None)})
-_IMMUTABLE = _SMALL | {str}
 _COLUMN_BYTES = 64  # a guess for one small value with its key; asking Python for each would cost more than all the rest
 
 
@@ -64,20 +63,25 @@ class Rows:
     """A dict or a list of them."""
 
     def __init__(self, rows: Iterable[Mapping[str, object]]) -> None:
-        self.rows = [_detached(row) for row in rows]
-        self.size = sum(map(_weight, self.rows))
+        self.size = 0
+        self._rows: list[Row] = []
+        for row in rows:
+            copied, size = _detached(row)
+            self._rows.append(copied)
+            self.size += size
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def columns(self) -> list[str]:
-        return list(dict.fromkeys(chain.from_iterable(self.rows)))
+        return list(dict.fromkeys(chain.from_iterable(self.records())))
 
     def records(self) -> list[Row]:
-        return self.rows
+        return [row if all(type(name) is str for name in row) else {str(name): value for name, value in row.items()} for row in self._rows]
 
     def table(self, arrow: Library) -> ArrowTable:
-        return arrow.table({name: arrow.array([row.get(name) for row in self.rows], from_pandas=True) for name in self.columns()})
+        rows = self.records()
+        return arrow.table({name: arrow.array([row.get(name) for row in rows], from_pandas=True) for name in self.columns()})
 
 
 class PandasFrame:
@@ -139,24 +143,31 @@ class ArrowFrame:
         return self.frame
 
 
-def _detached(row: Mapping[str, object]) -> Row:
-    """A copy deep enough that the caller may reuse the row, its features and its vectors."""
-    return {name if type(name) is str else str(name): value if type(value) in _IMMUTABLE else _copied(value) for name, value in row.items()}
+def _detached(row: Mapping[str, object]) -> tuple[Row, int]:
+    """A copy deep enough that the caller may reuse the row, its features and its vectors, and roughly the bytes it holds.
+
+    This is most of what a call costs: one pass, in which plain values are looked at and left alone. Texts and vectors count in full, else one
+    huge text could hide.
+    """
+    copied: Row = row.copy() if type(row) is dict else dict(row.items())
+    size = _COLUMN_BYTES * (1 + len(copied))
+    for name, value in copied.items():
+        kind: type = type(value)
+        if kind in _SMALL:
+            continue
+        if kind is str:
+            size += sys.getsizeof(value)
+        elif kind is dict or isinstance(value, Mapping):
+            copied[name], inner = _detached(value)
+            size += inner
+        else:
+            copied[name] = own = _copied(value)
+            size += sys.getsizeof(own)
+    return copied, size
 
 
 def _copied(value: Any) -> object:  # Any: whatever the caller logs
-    if type(value) is dict or isinstance(value, Mapping):
-        return _detached(value)
     if isinstance(value, list | tuple):
         return list(value)
     copy = getattr(value, "copy", None)
     return copy() if callable(copy) else value
-
-
-def _weight(row: Row) -> int:
-    """Roughly the bytes a row holds in memory; texts and vectors count in full, else one huge text could hide."""
-    return _COLUMN_BYTES * (1 + len(row)) + sum(_size(value) for value in row.values() if type(value) not in _SMALL)
-
-
-def _size(value: object) -> int:
-    return _weight(value) if type(value) is dict else sys.getsizeof(value)

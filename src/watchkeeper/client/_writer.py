@@ -35,19 +35,23 @@ class Writer:
     def stop(self) -> None:
         self._is_stopping = True
         self._hurried.set()
-        self._inbox.filled.set()
+        self._inbox.wake()
 
     def run(self) -> None:
+        """While rows keep coming their caller wakes nobody: after each moment of gathering there is a look."""
+        is_idle = True
         while not self._is_stopping:
-            self._inbox.filled.wait()
+            if is_idle:
+                self._inbox.wait()
             self._hurried.wait(GATHER_SECONDS)
             try:
-                self._write_all()
+                is_idle = not self._write_all()
             except Exception as problem:  # the worker loop: the thread must outlive whatever one pass brings
                 self._trouble.note(f"Cannot spool: {in_words(problem)}")
         self._report_drops(is_last=True)
 
-    def _write_all(self) -> None:
+    def _write_all(self) -> int:
+        """Returns how many calls it wrote."""
         self._hurried.clear()
         drained = self._inbox.drain()
         self._dropped["memory"] += drained.dropped_rows
@@ -55,6 +59,7 @@ class Writer:
             self._write(batch)
         self._report_drops()
         self._tell_progress(drained)
+        return len(drained.entries)
 
     def _write(self, batch: Batch) -> None:
         """Holds on while the disk refuses: meanwhile the bounded queue in memory takes the rows."""

@@ -29,6 +29,7 @@ from watchkeeper.registry.models import (
     ProblemType,
     RegisteredModel,
     Stage,
+    Stakeholder,
 )
 
 
@@ -38,6 +39,15 @@ def model_for(person: Person, id: UUID | str) -> RegisteredModel:
         return RegisteredModel.objects.visible_to(person).select_related("unit").get(id=UUID(str(id)))
     except (ValueError, RegisteredModel.DoesNotExist):
         raise NotFound("No such model.", remedy="GET /api/v1/models lists the models you may see.") from None
+
+
+def model_by(reference: str) -> RegisteredModel:
+    """A model by id or name, for whoever runs the installation."""
+    by_id = RegisteredModel.objects.filter(id=UUID(reference)).first() if _is_uuid(reference) else None
+    found = by_id or RegisteredModel.objects.filter(name=reference).first()
+    if found is None:
+        raise NotFound(f"No model {reference!r}.", remedy="Give its id or its name.")
+    return found
 
 
 def may(person: Person, ability: Ability, model: RegisteredModel) -> bool:
@@ -278,10 +288,10 @@ def model_counts(units: Iterable[Unit]) -> dict[UUID, int]:
 
 
 def source_for(person: Person, id: UUID | str) -> DataSource:
-    found = data_sources_visible_to(person).filter(id=UUID(str(id))).first()
-    if found is None:
-        raise NotFound("No such data source.", remedy="The page of data sources lists those of the models you may see.")
-    return found
+    try:
+        return data_sources_visible_to(person).get(id=UUID(str(id)))
+    except (ValueError, DataSource.DoesNotExist):
+        raise NotFound("No such data source.", remedy="The page of data sources lists those of the models you may see.") from None
 
 
 def source_uses(person: Person, addresses: Collection[str]) -> dict[str, int]:
@@ -316,6 +326,10 @@ def versions_of(model: RegisteredModel) -> list[ModelVersion]:
 
 def ownerships_of(model: RegisteredModel) -> list[Ownership]:
     return list(Ownership.objects.filter(model=model).select_related("person", "team").order_by("side", "id"))
+
+
+def stakeholders_of(model: RegisteredModel) -> list[Stakeholder]:
+    return list(Stakeholder.objects.filter(model=model).select_related("person").order_by("id"))
 
 
 def tokens_of(model: RegisteredModel) -> list[IntegrationToken]:

@@ -5,36 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 
 HEIGHTS = {"green": 6, "yellow": 12, "red": 18, "grey": 2}
 WORST_FIRST = ("red", "yellow", "grey", "green")
+RANK = {light: place for place, light in enumerate(WORST_FIRST)}
+DAY = timedelta(days=1)
 STEP = 4
 GAUGE_FROM, GAUGE_TO = 4.0, 128.0
 
 
 def strip_paths(days: Sequence[str]) -> list[tuple[str, str]]:
-    """One path per light over the days, oldest first.
+    """One path per light over the days, oldest first: a line through each run of days; the style makes it as high as its light and cuts it into days.
 
-    >>> strip_paths(["green", "red"])
-    [('red', 'M6 18v-18'), ('green', 'M2 18v-6')]
+    >>> strip_paths(["green", "green", "red"])
+    [('red', 'M8.5 9h3'), ('green', 'M.5 15h7')]
     """
-    return [
-        (light, "".join(f"M{STEP * i + 2} 18v-{HEIGHTS[light]}" for i, day in enumerate(days) if day == light))
-        for light in WORST_FIRST
-        if light in days
-    ]
+    paths: dict[str, str] = {}
+    for light, run in groupby(enumerate(days), key=itemgetter(1)):
+        places = [index for index, _light in run]
+        start = f"{STEP * places[0] + 0.5}".lstrip("0")
+        paths[light] = paths.get(light, "") + f"M{start} {18 - HEIGHTS[light] // 2}h{STEP * len(places) - 1}"
+    return [(light, paths[light]) for light in WORST_FIRST if light in paths]
 
 
-def worst_of_days(changes: Sequence[tuple[datetime, str]], *, now: datetime, days: int) -> list[str]:
-    """The worst light of each of the last days (24 hours each, the last ends now); grey before anything was known."""
+def worst_of_days(changes: Sequence[tuple[datetime, str]], *, now: datetime, days: int) -> tuple[str, ...]:
+    """The worst light of each of the last days (24 hours each, the last ends now); grey before anything was known.
+
+    `changes` are in order of time. A light holds until the next one, so each touches the days from its own to that of its successor.
+    """
     start = now - timedelta(days=days)
-    lights: list[str] = []
-    for index in range(days):
-        begin, end = start + timedelta(days=index), start + timedelta(days=index + 1)
-        before = [light for at, light in changes if at <= begin][-1:]
-        held = {*before, *(light for at, light in changes if begin < at <= end)}
-        lights.append(min(held, key=WORST_FIRST.index, default="grey"))
-    return lights
+    worst: list[str | None] = [None] * days
+    ends = [at for at, _light in changes[1:]] + [now]
+    for (at, light), end in zip(changes, ends, strict=True):
+        for index in range(max(0, -((start - at) // DAY) - 1), min(days, -((start - end) // DAY))):
+            held = worst[index]
+            worst[index] = light if held is None or RANK[light] < RANK[held] else held
+    return tuple(light or "grey" for light in worst)
 
 
 @dataclass(frozen=True)

@@ -10,55 +10,40 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from watchkeeper.accounts import queries as accounts
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.monitoring import queries as monitoring
-from watchkeeper.monitoring.queries import BoundRisk
+from watchkeeper.monitoring.queries import BoardLine, Reason
 from watchkeeper.registry import queries as registry
+from watchkeeper.web import present
 from watchkeeper.web.drawing import worst_of_days
 
 if TYPE_CHECKING:
-    from watchkeeper.accounts.models import Person, Unit
-    from watchkeeper.incidents.models import Incident
-    from watchkeeper.monitoring.models import ModelLight
-    from watchkeeper.registry.models import RegisteredModel
+    from watchkeeper.accounts.models import Unit
+    from watchkeeper.incidents.queries import Opened
 
-STRIP_DAYS = 30
+STRIP_DAYS = 90
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model on the board."""
+    """One model on the board, all in the reader's words: two equal rows look the same, so a row is rendered once (`board_row`)."""
 
-    model: RegisteredModel
-    light: str
-    score: int
-    since: datetime
-    known: int
-    total: int
+    model: BoardLine
+    lasts: str
     units: tuple[str, ...]
-    firing: tuple[BoundRisk, ...]
+    is_firing: bool
+    title: str
+    why: str
+    more: int
+    cost: Decimal | None
     days: tuple[str, ...]
-    owners: tuple[Person, ...]
-    incident: Incident | None
-
-    @property
-    def worst(self) -> BoundRisk | None:
-        return self.firing[0] if self.firing else None
-
-    @property
-    def more(self) -> int:
-        return len(self.firing) - 1
+    owner: str
+    more_owners: int
+    incident: Opened | None
 
     @property
     def is_quiet(self) -> bool:
-        return self.light in ("green", "grey")
-
-    @property
-    def cost(self) -> Decimal | None:
-        """The known costs per day of what fires; None when none is known."""
-        known = [risk.binding.cost_per_day for risk in self.firing if risk.binding.cost_per_day is not None]
-        return sum(known, Decimal(0)) if known else None
+        return self.model.light in ("green", "grey")
 
 
 @dataclass(frozen=True)
@@ -67,54 +52,54 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def rows(models: Sequence[RegisteredModel], *, now: datetime) -> list[Row]:
+def rows(models: Sequence[BoardLine], *, units: Sequence[Unit], now: datetime) -> list[Row]:
     ids = [model.id for model in models]
-    firing = monitoring.firing(ids)
+    reasons, opened, owners = monitoring.reasons(ids), incidents.first_open(ids), registry.owner_names(ids)
     changes = monitoring.light_changes(ids, since=now - timedelta(days=STRIP_DAYS))
-    technical, business = registry.owners_of(ids, side="technical"), registry.owners_of(ids, side="business")
-    opened = incidents.open_incidents(ids)
-    names = unit_names()
+    names = unit_paths(units)
     return [
         _row(
             model,
-            units=tuple(names[part] for part in unit_ids(model.unit.path)[1:]) or (model.unit.name,),
-            firing=tuple(firing.get(model.id, ())),
-            days=tuple(worst_of_days(changes.get(model.id, ()), now=now, days=STRIP_DAYS)),
-            owners=tuple(technical.get(model.id) or business.get(model.id) or ()),
-            incident=next(iter(opened.get(model.id, ())), None),
+            units=names[model.unit_id],
+            reason=reasons.get(model.id),
+            days=worst_of_days(changes.get(model.id, ()), now=now, days=STRIP_DAYS),
+            owners=owners[model.id],
+            incident=opened.get(model.id),
+            now=now,
         )
         for model in models
     ]
 
 
 def _row(
-    model: RegisteredModel,
+    model: BoardLine,
     *,
     units: tuple[str, ...],
-    firing: tuple[BoundRisk, ...],
+    reason: Reason | None,
     days: tuple[str, ...],
-    owners: tuple[Person, ...],
-    incident: Incident | None,
+    owners: Sequence[str],
+    incident: Opened | None,
+    now: datetime,
 ) -> Row:
-    light: ModelLight | None = getattr(model, "light", None)
     return Row(
         model=model,
-        light=light.light if light else "grey",
-        score=light.score if light else 0,
-        since=light.since if light else model.created_at,
-        known=light.known if light else 0,
-        total=light.total if light else 0,
+        lasts=present.span(max(now - model.since, timedelta(0))),
         units=units,
-        firing=firing,
+        is_firing=reason is not None,
+        title=present.translated(reason.title) if reason else "",
+        why=present.words(reason.explanation) if reason else "",
+        more=reason.more if reason else 0,
+        cost=reason.cost_per_day if reason else None,
         days=days,
-        owners=owners,
+        owner=owners[0] if owners else "",
+        more_owners=max(0, len(owners) - 1),
         incident=incident,
     )
 
 
-def tallies(counts: Mapping[UUID, Mapping[str, int]], unit: Unit | None) -> dict[str, int]:
+def tallies(counts: Mapping[UUID, Mapping[str, int]], units: Sequence[Unit], unit: Unit | None) -> dict[str, int]:
     """Models per light in a unit and below it, from the counts per unit."""
-    inside = {found.id for found in accounts.all_units() if unit is None or found.path.startswith(unit.path)}
+    inside = {found.id for found in units if unit is None or found.path.startswith(unit.path)}
     sums = dict.fromkeys(("red", "yellow", "green", "grey"), 0)
     for id in inside & counts.keys():
         for light, number in counts[id].items():
@@ -124,11 +109,13 @@ def tallies(counts: Mapping[UUID, Mapping[str, int]], unit: Unit | None) -> dict
 
 def grouped(entries: Sequence[Row]) -> list[Group]:
     """Rows under their light, in the order they come."""
-    return [Group(light, tuple(found)) for light, found in groupby(entries, key=lambda row: row.light)]
+    return [Group(light, tuple(found)) for light, found in groupby(entries, key=lambda row: row.model.light)]
 
 
-def unit_names() -> dict[UUID, str]:
-    return {unit.id: unit.name for unit in accounts.all_units()}
+def unit_paths(units: Sequence[Unit]) -> dict[UUID, tuple[str, ...]]:
+    """Names from below the root down to each unit; the root itself alone."""
+    names = {unit.id: unit.name for unit in units}
+    return {unit.id: tuple(names[id] for id in unit_ids(unit.path)[1:]) or (unit.name,) for unit in units}
 
 
 def unit_ids(path: str) -> list[UUID]:

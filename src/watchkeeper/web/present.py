@@ -63,6 +63,16 @@ def integer(value: int) -> str:
     return str(format_decimal(value, format="#,##0", locale=language()))
 
 
+def signed(value: int) -> str:
+    """A difference: always with its sign."""
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{integer(abs(value))}"
+
+
+def share(part: float) -> str:
+    """A part of the whole, in per cent with one decimal."""
+    return f"{format_decimal(100 * part, format='0.0', locale=language())}{core.NO_BREAK}%"
+
+
 def money(amount: Decimal | float | None) -> str:
     """An amount in the installation's currency, or that it is unknown: never 0 for unknown."""
     if amount is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -17,15 +18,21 @@ from django.views.decorators.http import require_POST
 
 from watchkeeper.accounts import queries as accounts
 from watchkeeper.accounts import services as people
+from watchkeeper.accounts.rights import Ability, paths_where
 from watchkeeper.alerts import queries as alerts
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.monitoring.beats import Pulse, pulse
+from watchkeeper.registry import queries as registry
 from watchkeeper.web import page
+from watchkeeper.web.portfolio import unit_ids
 from watchkeeper.web.present import span
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from watchkeeper.accounts.models import Person, Unit
+    from watchkeeper.registry.models import RegisteredModel
 
 ENTRIES = (
     ("board", gettext_noop("Board")),
@@ -88,13 +95,16 @@ def context(request: HttpRequest) -> dict[str, Any]:  # Any: template context
 def frame(request: HttpRequest) -> Shell:
     person = page.person_of(request)
     tallies = unit_tallies(request)
-    counts = {"incidents": incidents.incidents_for(person, state="open").count(), "models": sum(sum(lights.values()) for lights in tallies.values())}
-    counts["inbox"] = alerts.unread(person)
+    counts = {
+        "incidents": incidents.open_number(visible_models(request)),
+        "models": sum(sum(lights.values()) for lights in tallies.values()),
+        "inbox": alerts.unread(person),
+    }
     section = _section(request)
     beat = pulse(now=page.now())
     return Shell(
         entries=tuple(Entry(gettext(label), url, counts.get(name, 0), name == section) for name, label in ENTRIES if (url := _url(name))),
-        units=tuple(_tree(tallies, person, request.GET.get("unit", ""))),
+        units=tuple(_tree(all_units(request), tallies, person, request.GET.get("unit", ""))),
         pulse=beat,
         pulse_words=_pulse_words(beat),
         section=section,
@@ -106,13 +116,28 @@ def frame(request: HttpRequest) -> Shell:
     )
 
 
+Asked = TypeVar("Asked")
+
+
+def once(request: HttpRequest, name: str, ask: Callable[[], Asked]) -> Asked:
+    """What the frame and the page in it both need is asked for once per request."""
+    if not hasattr(request, name):
+        setattr(request, name, ask())
+    found: Asked = getattr(request, name)
+    return found
+
+
+def visible_models(request: HttpRequest) -> QuerySet[RegisteredModel]:
+    return once(request, "visible_models", lambda: registry.models_visible_to(page.person_of(request)).order_by())
+
+
 def unit_tallies(request: HttpRequest) -> dict[UUID, dict[str, int]]:
-    """Models per unit and light, counted once for the frame and the page in it."""
-    counted: dict[UUID, dict[str, int]] | None = getattr(request, "unit_tallies", None)
-    if counted is None:
-        counted = monitoring.unit_tallies(page.person_of(request))
-        setattr(request, "unit_tallies", counted)  # noqa: B010 Django's request has no such attribute of its own
-    return counted
+    """Models per unit and light."""
+    return once(request, "unit_tallies", lambda: monitoring.unit_tallies(visible_models(request)))
+
+
+def all_units(request: HttpRequest) -> list[Unit]:
+    return once(request, "all_units", accounts.all_units)
 
 
 def _section(request: HttpRequest) -> str:
@@ -136,33 +161,27 @@ def _pulse_words(beat: Pulse) -> str:
     return gettext("Last full check %(ago)s ago, lag %(lag)s.") % {"ago": span(page.now() - beat.beat_at), "lag": span(beat.lag)}
 
 
-def _tree(tallies: dict[UUID, dict[str, int]], person: Person, chosen: str) -> list[UnitLine]:
+def _tree(every: list[Unit], tallies: dict[UUID, dict[str, int]], person: Person, chosen: str) -> list[UnitLine]:
     """Units the person has something in: two levels, and what lies on the way to the chosen one and directly below it."""
-    units = {unit.id: unit for unit in accounts.all_units()}
-    seen = {unit.id for unit in accounts.visible_units(person)} | {id for known in tallies for id in _ids(units[known])}
+    units = {unit.id: unit for unit in every}
+    above = {unit.id: unit_ids(unit.path) for unit in every}
+    may_see = tuple(paths_where(person, Ability.VIEW))
+    seen = {unit.id for unit in every if unit.path.startswith(may_see)} | {id for known in tallies for id in above[known]}
     current = units.get(UUID(chosen)) if _is_uuid(chosen) else None
     path = current.path if current else ""
     shown = [
         unit
-        for unit in units.values()
+        for unit in every
         if unit.id in seen and (unit.depth <= 1 or path.startswith(unit.path) or (unit.parent_id and path.startswith(units[unit.parent_id].path)))
     ]
     sums = {unit.id: [0, 0] for unit in shown}
     for id, lights in tallies.items():
-        for above in _ids(units[id]):
-            if above in sums:
-                sums[above][0] += lights.get("red", 0)
-                sums[above][1] += lights.get("yellow", 0)
-    return [UnitLine(unit.id, unit.name, min(unit.depth, 4), sums[unit.id][0], sums[unit.id][1], unit == current) for unit in _by_tree(shown, units)]
-
-
-def _by_tree(shown: list[Unit], units: dict[UUID, Unit]) -> list[Unit]:
-    """Parents before children, siblings by name."""
-    return sorted(shown, key=lambda unit: [units[id].name.lower() for id in _ids(unit)])
-
-
-def _ids(unit: Unit) -> list[UUID]:
-    return [UUID(hex=part) for part in unit.path.split("/") if part]
+        for part in above[id]:
+            if part in sums:
+                sums[part][0] += lights.get("red", 0)
+                sums[part][1] += lights.get("yellow", 0)
+    shown.sort(key=lambda unit: [units[id].name.lower() for id in above[unit.id]])  # parents before children, siblings by name
+    return [UnitLine(unit.id, unit.name, min(unit.depth, 4), sums[unit.id][0], sums[unit.id][1], unit == current) for unit in shown]
 
 
 def _is_uuid(text: str) -> bool:

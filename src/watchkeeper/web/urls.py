@@ -76,6 +76,7 @@ AROUND = [
     path("units/<uuid:id>/rename/", people.rename, name="people_rename"),
     path("channels/", channels.channels, name="channels"),
     path("channels/new/", channels.create, name="channels_create"),
+    path("channels/kinds/<str:key>/", channels.kind, name="channels_kind"),
     path("channels/<uuid:id>/", channels.channel, name="channels_one"),
     path("channels/<uuid:id>/test/", channels.test, name="channels_test"),
     path("channels/<uuid:id>/remove/", channels.remove, name="channels_remove"),

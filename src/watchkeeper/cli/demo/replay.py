@@ -1,4 +1,4 @@
-"""Replay days of 2013 through the SDK and the real API: the clock moves to a morning, the day before is sent, the worker does its work."""
+"""Replay 2013 through the SDK and the real API: the clock moves to a morning, what happened until then is sent, the worker does its work."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 MORNING = timedelta(hours=7, minutes=5)
 MONDAY = 0
 CYCLE = timedelta(weeks=52)
+DAY_BY_DAY = timedelta(weeks=4)  # the last weeks; what came before goes week by week, as nothing in it is judged more often
+MONTHLY_RUN = timedelta(hours=6)  # of the first of a month
 
 
 @dataclass
@@ -85,14 +87,15 @@ class Feed:
 
     def send_between(self, start: datetime, end: datetime) -> int:
         """Flights scheduled in [start, end) of New York's clock now, with what is known of them; returns how many rows."""
-        day = self._flights(start, end)
-        if len(day):
-            self._send_flights(day)
+        found = self._flights(start, end)
+        if len(found):
+            self._send_flights(found)
             if end <= self._silent_from():
-                self._send_gates(day[day["origin"] == "JFK"])
-        if start.day == 1 or (end - start) > DAY:
-            self._send_employment(start)
-        return len(day)
+                self._send_gates(found[found["origin"] == "JFK"])
+        for month in pd.date_range(start.replace(hour=0, minute=0, second=0, microsecond=0), end, freq="MS"):
+            if start <= month + MONTHLY_RUN < end:
+                self._send_employment((month + MONTHLY_RUN).to_pydatetime())
+        return len(found)
 
     def send_week(self, monday: datetime) -> None:
         """The metrics of the week before, as the models' own pipelines compute them on Monday morning."""
@@ -152,7 +155,7 @@ class Feed:
         """The monthly run: a twelfth of the survey's rows, with the day of the run as their time."""
         part = self.employment.iloc[(day.month - 1) :: 12]
         inputs = [name for name in part.columns if name not in ("id", "year", "prediction", "predicted_probability")]
-        frame = part[["prediction", "predicted_probability", *inputs]].assign(id=f"{day:%Y-%m}-" + part["id"].astype("str"), ts=day.replace(hour=6))
+        frame = part[["prediction", "predicted_probability", *inputs]].assign(id=f"{day:%Y-%m}-" + part["id"].astype("str"), ts=day)
         self.clients["employment"].log_predictions(
             frame,
             id="id",
@@ -169,18 +172,27 @@ SOURCES = ["postgres://dwh/flights.departures", "postgres://dwh/weather.asos_hou
 
 
 def replay(feed: Feed, *, until: datetime, move_clock: Callable[[datetime], None], work: Callable[[], None], on_day: Callable[[int], None]) -> None:
-    """Day by day: the clock stands at the next morning, the day is sent, and the worker works until nothing is left."""
-    day = feed.state.sent_until
-    while day + DAY + MORNING <= until:
-        following = day + DAY
+    """Step by step: the clock stands at a morning, what came before it is sent, and the worker works until nothing is left."""
+    at = feed.state.sent_until
+    while (following := step_end(at, until)) + MORNING <= until:
         move_clock(utc(following + MORNING))
-        rows = feed.send_between(day, following)
+        rows = feed.send_between(at, following)
         if following.weekday() == MONDAY:
             feed.send_week(following)
         feed.flush()
         work()
-        feed.state.sent_until = day = following
+        feed.state.sent_until = at = following
         on_day(rows)
+
+
+def step_end(at: datetime, until: datetime) -> datetime:
+    """The next Monday as long as that is weeks ago, then the next midnight.
+
+    >>> step_end(datetime(2026, 3, 6), datetime(2026, 11, 22)), step_end(datetime(2026, 11, 20), datetime(2026, 11, 22))
+    (datetime.datetime(2026, 3, 9, 0, 0), datetime.datetime(2026, 11, 21, 0, 0))
+    """
+    monday = at + DAY * (7 - at.weekday())
+    return monday if monday + DAY_BY_DAY <= until else at + DAY
 
 
 def utc(local: datetime) -> datetime:

@@ -9,7 +9,9 @@ import subprocess
 import threading
 import time
 import webbrowser
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,14 +45,18 @@ def run_demo(folder: Path, *, host: str, port: int, stay: bool, fresh: bool) -> 
     from watchkeeper.cli.founding import first_sign_in
 
     is_new = not (folder / DEMO_MARK).exists()
-    with Progress(TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn(), console=out) as progress:
-        training = progress.add_task("Training on Jan, Feb", total=1, said="")
-        scored = flights.train()
-        progress.update(training, completed=1, said=f"{len(scored.training):,} flights")
+    with (
+        Progress(TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn(), console=out) as progress,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other,
+    ):
+        task = progress.add_task("Training on Jan, Feb", total=1, said="")
+        training = other.submit(flights.train)  # on the other core, while this one makes the schema and the company, and the server starts
         state = _founded(folder, address, flights.shift_to(_now())) if is_new else _resumed(folder)
         server = _serve(host, port)
         try:
             _wait_until_it_answers(address, server)
+            scored = training.result()
+            progress.update(task, completed=1, said=f"{len(scored.training):,} flights")
             feed = Feed(scored, state, address, folder, _now())
             _replay(feed, folder, progress, is_new=is_new)
         except BaseException:
@@ -128,10 +134,12 @@ def _replay(feed: Feed, folder: Path, progress: Progress, *, is_new: bool) -> No
         for step in (steps.apply, steps.evaluate, steps.remind, steps.deliver, steps.seal):
             step(shop)
 
+    began = feed.state.sent_until
+
     def on_day(sent: int) -> None:
         nonlocal rows
         rows += sent
-        progress.update(bar, advance=1, said=f"{feed.state.sent_until:%d %b %Y}, {rows:,} flights")
+        progress.update(bar, completed=(feed.state.sent_until - began).days, said=f"{feed.state.sent_until:%d %b %Y}, {rows:,} flights")
 
     if is_new:
         feed.log_trainings(utc(feed.state.sent_until))
@@ -142,9 +150,9 @@ def _replay(feed: Feed, folder: Path, progress: Progress, *, is_new: bool) -> No
 
 
 def _serve(host: str, port: int) -> subprocess.Popen[bytes]:
-    from watchkeeper.cli.running import web_command
+    from watchkeeper.cli.running import web_child
 
-    return subprocess.Popen(web_command(host=host, port=port, processes=1))  # noqa: S603 our own command line
+    return subprocess.Popen(web_child(host=host, port=port, processes=1))  # noqa: S603 our own command line
 
 
 def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -162,13 +170,13 @@ def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes]) -> Non
 
 def _stay(feed: Feed, folder: Path, server: subprocess.Popen[bytes]) -> int:
     """Live: flights are sent as they are due, a worker works, until Ctrl-C."""
-    from watchkeeper.cli.running import worker_command
+    from watchkeeper.cli.running import worker_child
 
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     os.environ.pop("WATCHKEEPER_LOG_COMMIT_SECONDS", None)
-    worker = subprocess.Popen(worker_command())  # noqa: S603 our own command line
+    worker = subprocess.Popen(worker_child())  # noqa: S603 our own command line
     out.print("Live: flights are sent as they leave. Ctrl-C ends it; `make run` goes on from here.")
     while not stop.wait(LIVE_SECONDS):
         now = _now()

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop
@@ -19,6 +21,7 @@ from watchkeeper.monitoring.queries import BoundRisk, title_of
 from watchkeeper.risks import RiskType
 from watchkeeper.web import drawing, page, present
 from watchkeeper.web.pages import blocks
+from watchkeeper.web.portfolio import Row
 
 register = template.Library()
 LIGHTS = {"red": gettext_noop("Red"), "yellow": gettext_noop("Yellow"), "green": gettext_noop("Green"), "grey": gettext_noop("Grey")}
@@ -28,8 +31,12 @@ BARS = ((0, 7, 4), (5, 3.5, 7.5), (10, 0, 11))
 @register.simple_tag
 def light(colour: str, size: str = "", label: str = "") -> SafeString:
     """A light: its shape says what its colour says."""
-    name = label or gettext(LIGHTS.get(colour, colour))
-    return format_html('<svg class="light {} {}" role="img" aria-label="{}"><use href="#light-{}"/></svg>', colour, size, name, colour)
+    return _light(colour, size, label or gettext(LIGHTS.get(colour, colour)))
+
+
+@lru_cache(maxsize=200)
+def _light(colour: str, size: str, label: str) -> SafeString:
+    return format_html('<svg class="light {} {}" role="img" aria-label="{}"><use href="#light-{}"/></svg>', colour, size, label, colour)
 
 
 @register.filter
@@ -49,6 +56,12 @@ def crit(criticality: int) -> SafeString:
 @register.simple_tag
 def strip(days: Sequence[str], label: str, is_wide: bool = False) -> SafeString:
     """The light of each day; the height repeats the colour."""
+    return _strip(tuple(days), label, is_wide)
+
+
+@lru_cache(maxsize=1000)
+def _strip(days: tuple[str, ...], label: str, is_wide: bool) -> SafeString:
+    """Most models of a company have the same quiet days."""
     paths = format_html_join("", '<path class="x-{}" d="{}"/>', drawing.strip_paths(days))
     return format_html(
         '<svg class="strip{}" viewBox="0 0 {} 18" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
@@ -57,6 +70,17 @@ def strip(days: Sequence[str], label: str, is_wide: bool = False) -> SafeString:
         label,
         paths,
     )
+
+
+@register.simple_tag
+def board_row(row: Row) -> SafeString:
+    """A row of the board. Most say today what they said a minute ago: those are not rendered again."""
+    return _board_row(row, present.language())
+
+
+@lru_cache(maxsize=2000)
+def _board_row(row: Row, language: str) -> SafeString:
+    return render_to_string("board/row.html", {"row": row})
 
 
 @register.simple_tag
@@ -129,6 +153,16 @@ def number(value: float | None) -> str:
 @register.filter
 def integer(value: int | None) -> str:
     return present.integer(value) if value is not None else "–"
+
+
+@register.filter
+def signed(value: int) -> str:
+    return present.signed(value)
+
+
+@register.filter
+def share_of(part: int, whole: int) -> str:
+    return present.share(part / whole) if whole else "–"
 
 
 @register.filter

@@ -25,7 +25,7 @@ from watchkeeper.registry import queries as registry
 from watchkeeper.web.acting import REFUSALS, attempt, button, keep_once, page_of, query_without_page, refuse, status_of, take_once
 from watchkeeper.web.forms import ChannelForm, SilenceForm
 from watchkeeper.web.page import actor_of, now, person_of, signed_in
-from watchkeeper.web.pages import blocks
+from watchkeeper.web.pages import blocks, calls, parameters
 from watchkeeper.web.present import translated, words
 from watchkeeper.web.schema_forms import SchemaForm
 
@@ -73,6 +73,18 @@ def _create(request: HttpRequest, kind: ChannelKind, form: ChannelForm, config: 
     for secret in queries.secrets_made(made, given).values():
         keep_once(request, f"channel {made.id}", secret)
     return made
+
+
+@signed_in
+def kind(request: HttpRequest, key: str) -> HttpResponse:
+    shown = kinds.get(key)
+    context = {
+        "kind": shown,
+        "blocks": blocks(shown.page),
+        "parameters": parameters(shown.config, secrets=shown.secret_fields),
+        "calls": calls(shown),
+    }
+    return render(request, "channels/kind.html", context)
 
 
 @signed_in

@@ -86,6 +86,7 @@ def _passport(model: RegisteredModel) -> dict[str, Any]:  # Any: template contex
         "ownerships": ownerships,
         "has_business": "business" in sides,
         "has_technical": "technical" in sides,
+        "stakeholders": registry.stakeholders_of(model),
         "sources": registry.sources_of(model),
         "links": registry.link_checks_of(model),
         "versions": versions,
@@ -176,10 +177,11 @@ def incidents_of(request: HttpRequest, id: UUID) -> HttpResponse:
 
 @signed_in
 def data(request: HttpRequest, id: UUID) -> HttpResponse:
+    """What arrives. The refused rows themselves are for those who may edit the model: they may hold personal data."""
     context = shown(request, id, "data")
-    model = context["head"].model
-    found = page_of(request, ingest.quarantine(model.id))
-    return render(request, "model/data.html", context | {"page": found, "query": query_without_page(request), "timers": ingest.timers(model.id)})
+    model, may_edit = context["head"].model, context["head"].may_edit
+    context |= {"page": page_of(request, ingest.quarantine(model.id)) if may_edit else None, "query": query_without_page(request)}
+    return render(request, "model/data.html", context | {"timers": ingest.timers(model.id)})
 
 
 @signed_in

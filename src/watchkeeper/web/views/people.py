@@ -127,7 +127,7 @@ def grant(request: HttpRequest, id: UUID) -> HttpResponse:
 
 @button
 def revoke(request: HttpRequest, id: UUID) -> HttpResponse:
-    held = queries.grant_by(id)
+    held = queries.grant_for(person_of(request), id)
     rights.require(person_of(request), Ability.ADMINISTER, held.unit)
     services.revoke_role(held, actor=actor_of(request), now=now())
     return redirect("people_one", held.person_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,10 +17,12 @@ from watchkeeper.accounts.rights import Ability, may, require, units_where
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.monitoring import queries, services
 from watchkeeper.monitoring.services import Binding
+from watchkeeper.registry import queries as registry
 from watchkeeper.web.acting import REFUSALS, refuse, status_of
 from watchkeeper.web.forms import PolicyForm, VersionForm
 from watchkeeper.web.page import actor_of, now, person_of, signed_in
-from watchkeeper.web.pages import blocks, parameters
+from watchkeeper.web.pages import blocks, cases, parameters
+from watchkeeper.web.present import translated
 from watchkeeper.web.schema_forms import SchemaForm
 
 if TYPE_CHECKING:
@@ -38,12 +41,20 @@ def risk(request: HttpRequest, key: str) -> HttpResponse:
     kind = risks.get(key)
     context = {
         "risk": kind,
+        "needs": kind.needs.__name__,
+        "kinds": _labels("kind", kind.kinds),
+        "problem_types": _labels("problem_type", kind.problem_types),
         "blocks": blocks(kind.page),
         "parameters": parameters(kind.params),
+        "cases": cases(kind),
         "policies": queries.policies(person_of(request)).filter(type=key),
         "may_govern": _governed(person_of(request)),
     }
     return render(request, "policies/risk.html", context)
+
+
+def _labels(field: str, wanted: Collection[str]) -> list[str]:
+    return [translated(label) for value, label in registry.choices()[field] if value in wanted]
 
 
 @signed_in

@@ -1,0 +1,38 @@
+"""What REST adds to a passport is seen by the risks at once, not at their next interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.platform import Platform
+from watchkeeper.api import auth, models
+
+METRIC, SOURCES = {"name": "roc_auc"}, {"addresses": ["postgres://dwh/sales.orders"]}
+
+
+@pytest.fixture
+def client(client: Client, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(models, "clock", platform.clock)
+    monkeypatch.setattr(auth, "clock", platform.clock)
+    client.force_login(platform.owner)
+    return client
+
+
+@pytest.mark.parametrize(("risk", "part", "body"), [("no_metrics", "metrics", METRIC), ("no_data_sources", "sources", SOURCES)])
+def test_a_gap_closes_and_opens_at_once(client: Client, platform: Platform, risk: str, part: str, body: dict[str, Any]) -> None:
+    model = platform.register()
+    binding = platform.only(model, risk)
+    platform.work()
+    assert platform.condition(binding) == "firing"
+
+    added = client.post(f"/api/v1/models/{model.id}/{part}", body, content_type="application/json")
+    platform.work(seconds=1)
+    assert (added.status_code, platform.condition(binding)) == (201, "ok")
+
+    name = "roc_auc" if part == "metrics" else model.data_sources.get().id
+    removed = client.delete(f"/api/v1/models/{model.id}/{part}/{name}")
+    platform.work(seconds=1)
+    assert (removed.status_code, platform.condition(binding)) == (204, "firing")
