@@ -1,6 +1,7 @@
 # Everything a developer types. `make` alone lists the targets.
 PYTHON ?= python3.11
 VENV := .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -25,7 +26,7 @@ run: setup ## open the demo: a real year of real models, then live
 	$(BIN)/watchkeeper demo
 
 test: setup chromium ## all tests but the long ones
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 chromium: ## Chromium for the browser tests
 	@if [ -z "$(CHROMIUM)" ]; then \

@@ -296,7 +296,7 @@ def _frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, w
         "ticks": False,
         "labelPadding": 8,
         "title": None,
-        "format": "~s" if scale["domain"][1] >= 10000 else "~g",
+        "format": "~s" if scale["domain"][1] >= 10000 else "~f",
     }
     base: Spec = {
         "data": {"values": [{"t": _local(start), "v": scale["domain"][0]}]},

@@ -23,7 +23,7 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 MORNING = timedelta(hours=7, minutes=5)
 MONDAY = 0
 CYCLE = timedelta(weeks=52)
-DAY_BY_DAY = timedelta(weeks=4)  # the last weeks; what came before goes week by week, as nothing in it is judged more often
+DAY_BY_DAY = timedelta(weeks=2)  # the last weeks; what came before goes week by week, as nothing in it is judged more often
 MONTHLY_RUN = timedelta(hours=6)  # of the first of a month
 
 
