@@ -147,6 +147,7 @@ def test_step_two_saves_metrics_sources_and_people(platform: Platform) -> None:
         ("margin", "business", "EUR"),
     }
     assert [(entry.name, entry.role) for entry in model.stakeholders.all()] == [("Ann", "head of CRM")]
+    assert 'Ann <span class="faint">head of CRM</span>' in client.get(f"/models/{model.id}/").content.decode()
     posted(client, url, **{"m-1-name": "", "data_sources": "dwh.sales"})
     assert [metric.name for metric in model.metrics.all()] == ["roc_auc"]
     assert list(model.data_sources.values_list("address", flat=True)) == ["dwh.sales"]
