@@ -26,7 +26,7 @@ run: setup ## open the demo: a real year of real models, then live
 	$(BIN)/watchkeeper demo
 
 test: setup chromium ## all tests but the long ones
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 chromium: ## Chromium for the browser tests
 	@if [ -z "$(CHROMIUM)" ]; then \
