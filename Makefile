@@ -61,3 +61,6 @@ docs: setup ## regenerate what is generated
 
 new-risk: setup ## a new risk type: make new-risk NAME=label_delay
 	$(BIN)/python -m watchkeeper.risks._new $(NAME)
+
+new-channel: setup ## a new kind of channel: make new-channel NAME=pigeon
+	$(BIN)/python -m watchkeeper.channels._new $(NAME)

@@ -17,13 +17,13 @@ from watchkeeper.risks import _new
 ROOT = Path(__file__).parents[2]
 
 
-def as_distribution(folder: Path, *, risk: str, file: Path) -> None:
-    """Makes `folder` look like an installed package that offers the file as a risk."""
+def as_distribution(folder: Path, *, risk: str, file: Path, group: str = risks.GROUP) -> None:
+    """Makes `folder` look like an installed package that offers the file as a risk, or as another plugin."""
     (folder / f"{risk}.py").write_text(file.read_text())
     metadata = folder / "somebody_elses-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody-elses\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[{risks.GROUP}]\n{risk} = {risk}\n")
+    (metadata / "entry_points.txt").write_text(f"[{group}]\n{risk} = {risk}\n")
 
 
 @pytest.fixture
