@@ -36,3 +36,25 @@ def test_a_gap_closes_and_opens_at_once(client: Client, platform: Platform, risk
     removed = client.delete(f"/api/v1/models/{model.id}/{part}/{name}")
     platform.work(seconds=1)
     assert (removed.status_code, platform.condition(binding)) == (204, "firing")
+
+
+@pytest.mark.parametrize("tier", [0, 4, -1, 10**6])
+def test_a_tier_that_is_none_is_refused_in_words(client: Client, platform: Platform, tier: int) -> None:
+    model = platform.register()
+
+    answers = [
+        client.post("/api/v1/models", {"name": "another", "unit": str(platform.unit.id), "tier": tier}, content_type="application/json"),
+        client.patch(f"/api/v1/models/{model.id}", {"tier": tier}, content_type="application/json"),
+    ]
+
+    assert all(answer.status_code in (403, 422) for answer in answers)
+    assert answers[1].json()["fields"] == {"tier": "1-3"}
+
+
+def test_a_field_without_a_value_is_left_out_at_first_and_refused_later(client: Client, platform: Platform) -> None:
+    client.force_login(platform.administrator)
+    made = client.post("/api/v1/models", {"name": "another", "tier": None, "tags": None}, content_type="application/json")
+    assert made.status_code == 201
+
+    refused = client.patch(f"/api/v1/models/{made.json()['id']}", {"tier": None}, content_type="application/json")
+    assert (refused.status_code, refused.json().get("fields")) == (422, {"tier": "required"}), refused.json()

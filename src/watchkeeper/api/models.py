@@ -18,7 +18,7 @@ from watchkeeper.api import shapes
 from watchkeeper.api.auth import Caller, caller, clock
 from watchkeeper.api.given import Given
 from watchkeeper.api.paging import Paging, page
-from watchkeeper.core.errors import InvalidInput, NotAllowed, NotFound
+from watchkeeper.core.errors import NotAllowed, NotFound
 from watchkeeper.history.queries import changes
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import queries as monitoring
@@ -82,7 +82,7 @@ def register(request: HttpRequest, payload: ModelIn, idempotency_key: Header[str
     who, now = caller(request), clock.now()
     person = who.who
     unit = _unit_for(payload.unit, who)
-    fields = payload.dict(exclude_unset=True, exclude={"name", "unit", "owners", "metrics", "data_sources"})
+    fields = payload.dict(exclude_none=True, exclude={"name", "unit", "owners", "metrics", "data_sources"})
     owners = _owners(payload.owners)
     if not idempotency_key:
         made, is_new = flow.connect_model(payload.name, unit=unit, actor=who.actor, now=now, fields=fields, owners=owners), True
@@ -160,9 +160,6 @@ def edit(request: HttpRequest, id: str, payload: ModelPatch) -> Json:
     who = caller(request)
     model = _editable(who, id)
     fields = payload.dict(exclude_unset=True, exclude={"reason", "unit"})
-    nulls = sorted(name for name, value in fields.items() if value is None and name != "expected")
-    if nulls:
-        raise InvalidInput(f"{', '.join(nulls)} cannot be null.", remedy="Leave a field out to keep it, or send an empty text.")
     if payload.unit:
         fields["unit"] = _unit_for(payload.unit, who)
     return shapes.model(flow.edit_model(model, fields=fields, actor=who.actor, now=clock.now(), reason=payload.reason))

@@ -407,6 +407,13 @@ def _check_fields(fields: Fields) -> None:
     unknown = sorted(set(fields) - set(EDITABLE))
     if unknown:
         raise InvalidInput(f"Unknown fields: {', '.join(unknown)}.", remedy=f"Known: {', '.join(EDITABLE)}.")
+    empty = sorted(name for name, value in fields.items() if value is None and name != "expected")
+    if empty:
+        raise InvalidInput(
+            f"Without a value: {', '.join(empty)}.", remedy="Leave the field out, or give a value.", fields=dict.fromkeys(empty, "required")
+        )
+    if not 1 <= fields.get("tier", 1) <= 3:
+        raise InvalidInput(f"Tier {fields['tier']} is not possible.", remedy="1 is the most important, 3 the least.", fields={"tier": "1-3"})
     if "name" in fields and not 0 < len(fields["name"]) <= 200:
         raise InvalidInput("A model needs a name of 1 to 200 characters.", remedy="Give it a name people will recognise.", fields={"name": "1-200"})
     choices = {"kind": Kind, "stage": Stage, "problem_type": ProblemType}
