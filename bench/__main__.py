@@ -44,7 +44,7 @@ def outcome(name: str) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix=f"watchkeeper-bench-{name}-") as folder:
         command = [sys.executable, "-m", "bench", INSIDE, name]
         environment = {**os.environ, "WATCHKEEPER_DATA": f"{folder}/data", "TMPDIR": folder}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 ourselves
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 - ourselves
             try:
                 output, _ = process.communicate(timeout=MOST_SECONDS)
             except subprocess.TimeoutExpired:

@@ -43,7 +43,7 @@ def put_under_load(port: int, requests: Sequence[bytes], *, connections: int, wa
         "seconds": seconds,
     }
     command = [sys.executable, "-m", "bench._load"]
-    done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, check=True, timeout=warm_up + seconds + 30)  # noqa: S603 ourselves
+    done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, check=True, timeout=warm_up + seconds + 30)  # noqa: S603 - ourselves
     return Load(**json.loads(done.stdout))
 
 

@@ -82,7 +82,7 @@ def _company(now: datetime) -> None:
     from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
     from watchkeeper.registry.models import Ownership, RegisteredModel
 
-    chance, before = random.Random(7), now - timedelta(days=60)  # noqa: S311 no secret
+    chance, before = random.Random(7), now - timedelta(days=60)  # noqa: S311 - no secret
     units: list[Unit] = [people.ensure_unit([f"Division {n % 8}", f"Team {n}"], actor=PLATFORM, now=now) for n in range(UNITS)]
     owners = Person.objects.bulk_create(Person(email=f"p{n}@example.com", name=f"Person {n}", created_at=before) for n in range(100))
     models = RegisteredModel.objects.bulk_create(

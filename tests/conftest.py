@@ -19,8 +19,10 @@ import pytest
 django.setup()  # before the other conftests, which import models
 
 from tests.platform import Platform  # noqa: E402 Django first
-from tests.receiver import Receiver  # noqa: E402 the same
-from watchkeeper.core.clock import ManualClock  # noqa: E402 the same
+from tests.receiver import Receiver  # noqa: E402 - the same
+from watchkeeper.core.clock import ManualClock  # noqa: E402 - the same
+from watchkeeper.core.settings import settings  # noqa: E402 - the same
+from watchkeeper.history import anchors  # noqa: E402 - the same
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -51,6 +53,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def platform(db: None, clock: ManualClock, tmp_path: Path) -> Iterator[Platform]:
+    (settings().data / anchors.FILE).unlink(missing_ok=True)  # of the history of another test
     with Receiver() as receiver:
         yield Platform(clock, tmp_path, receiver=receiver)
 

@@ -127,7 +127,7 @@ def odd_arrow(dice: random.Random) -> bytes:
 
 
 def test_whatever_is_sent_is_answered_in_words_and_never_by_5xx(caller: Any, runs: Runs) -> None:
-    dice = random.Random(20261122)  # noqa: S311 a seed, not a secret
+    dice = random.Random(20261122)  # noqa: S311 - a seed, not a secret
     process, peak = psutil.Process(), 0
     warm = 0
     for number in range(runs(400, 10_000)):

@@ -13,15 +13,15 @@ import pytest
 from tests.servers import Server
 
 PARENT = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 from watchkeeper.cli.tethered import tethered_command
 
 command = tethered_command("http.server", "0", "--bind", "127.0.0.1")
 if sys.argv[1] == "elsewhere":
     command = [sys.executable, "-c", "import sys; sys.platform = 'darwin'; from watchkeeper.cli import tethered; "
                "tethered.tether(int(sys.argv[1])); print('tethered', flush=True); import time; time.sleep(60)", command[3]]
-child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-child.stdout.readline() if sys.argv[1] == "elsewhere" else time.sleep(1)
+child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+child.stdout.readline()  # it is there
 print(child.pid, flush=True)
 time.sleep(60)
 """

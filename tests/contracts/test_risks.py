@@ -224,3 +224,8 @@ def test_a_trembling_value_does_not_resolve_before_the_clear_limit(values: list[
         was_firing, is_firing = is_firing, finding.outcome == Outcome.FIRED or (is_firing and not finding.is_clear)
 
         assert not (was_firing and not is_firing) or value >= clear_lower
+
+
+@pytest.mark.parametrize("risk", risks.catalogue().values(), ids=risks.catalogue())
+def test_what_it_measures_is_a_format_that_pages_know(risk: RiskType) -> None:
+    assert risk.measures in ("number", "integer", "share", "duration")

@@ -83,7 +83,7 @@ def test_a_database_that_is_gone_for_a_while_loses_nothing(house: PostgresHouse,
     for seconds in runs(1, 2) * [runs(3, 10)] + (runs(0, 1) * [60]):
         wait_for_more(senders)
         with house.gone():
-            time.sleep(0.5)
+            time.sleep(0.5)  # answers that were on their way
             before = len(senders.acknowledged)
             time.sleep(seconds)
             assert len(senders.acknowledged) == before, "acknowledged without a database"

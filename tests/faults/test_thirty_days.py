@@ -55,7 +55,7 @@ def a_company(platform: Platform, count: int) -> list[RegisteredModel]:
 
 
 def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs) -> None:
-    count, chance = runs(6, 200), random.Random(3)  # noqa: S311 a seed, not a secret
+    count, chance = runs(6, 200), random.Random(3)  # noqa: S311 - a seed, not a secret
     models = a_company(platform, count)
     values: dict[tuple[object, str], float] = {}
 

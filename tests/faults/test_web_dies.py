@@ -23,7 +23,7 @@ def test_a_killed_web_process_loses_and_doubles_no_acknowledged_row(house: House
 
 def kill_web(house: House, *, kills: int) -> None:
     """Senders send, the web process dies again and again, a worker applies; then every id is counted."""
-    chance = random.Random(7)  # noqa: S311 a seed, not a secret
+    chance = random.Random(7)  # noqa: S311 - a seed, not a secret
     made = house.nursery.call("tests.faults.seeding:found", url=house.receiver.url)
     senders = Senders(free_port(), made["token"])
     worker = house.nursery.worker()

@@ -40,7 +40,7 @@ def test_killed_workers_lose_no_alert_and_repeat_only_under_the_same_key(house: 
 
 def kill_workers(house: House, *, models: int, kills: int, seconds: float) -> None:
     """Many risks fire at once while one worker after another dies; then everything told is counted."""
-    chance = random.Random(11)  # noqa: S311 a seed, not a secret
+    chance = random.Random(11)  # noqa: S311 - a seed, not a secret
     house.nursery.call("tests.faults.seeding:silent_models", count=models, url=house.receiver.url)
 
     killed = 0
@@ -60,7 +60,7 @@ def kill_workers(house: House, *, models: int, kills: int, seconds: float) -> No
 
 
 def test_two_workers_and_a_frozen_one_evaluate_nothing_twice(houses: Callable[..., House], runs: Runs) -> None:
-    models, freezes, chance = runs(120, 1500), runs(2, 20), random.Random(12)  # noqa: S311 a seed, not a secret
+    models, freezes, chance = runs(120, 1500), runs(2, 20), random.Random(12)  # noqa: S311 - a seed, not a secret
     house = houses(WATCHKEEPER_LEASE_SECONDS="0.5")
     house.nursery.call("tests.faults.seeding:silent_models", count=models, url=house.receiver.url)
 

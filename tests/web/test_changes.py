@@ -66,3 +66,15 @@ def test_long_lists_come_in_pages(platform: Platform) -> None:
 
     assert "Next" in said(first)
     assert "Previous" in said(second)
+
+
+def test_a_sentence_stands_in_words_and_a_date_that_is_none_stays_text(platform: Platform) -> None:
+    model = platform.register(purpose="2026-99-99T99:99 is no date")
+    platform.only(model, "metric_out_of_bounds", params={"metric": "mape", "upper": 12})
+    platform.measure(model, "mape", 18)
+    platform.work(minutes=1)
+    client = browser(platform.administrator)
+
+    for page in (client.get("/changes/"), client.get(f"/models/{model.id}/changes/")):
+        assert "Explanation mape is 18, above the upper limit 12; measured" in said(page), said(page)[said(page).find("Explanation") :][:200]
+        assert "2026-99-99T99:99 is no date" in said(page)

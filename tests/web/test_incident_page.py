@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.platform import Platform
+from tests.web.reading import said
 from watchkeeper.incidents.models import Incident
 
 
@@ -95,3 +96,17 @@ def test_who_may_only_look_sees_no_buttons_and_is_refused(client: Client, platfo
 
 def test_a_get_changes_nothing(owner: Client, incident: Incident) -> None:
     assert owner.get(f"/incidents/{incident.number}/acknowledge/").status_code == 405
+
+
+def test_a_silence_is_measured_in_hours_not_in_seconds(owner: Client, platform: Platform) -> None:
+    model = platform.register()
+    platform.only(model, "no_predictions", params={"silent_for": "1h"})
+    platform.predict(model)
+    platform.work(minutes=1)
+    platform.work(hours=3)
+    incident = Incident.objects.get()
+
+    for page in (owner.get(f"/incidents/{incident.number}/"), owner.get(f"/models/{model.id}/")):
+        assert "3 h 1 min" in said(page)
+        assert "limit 1 h" in said(page)
+        assert "10,860" not in said(page)

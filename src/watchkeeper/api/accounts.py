@@ -48,7 +48,7 @@ class PersonIn(Given):
 @router.get("/people")
 def people(request: HttpRequest, paging: Query[Paging], q: str = "") -> Json:
     """People by name or e-mail: whom one can make an owner."""
-    caller(request).who  # noqa: B018 people and services only
+    caller(request).who  # noqa: B018 - people and services only
     return page(queries.people(q), paging, shapes.person)
 
 
@@ -79,7 +79,7 @@ def deactivate(request: HttpRequest, id: str, payload: Successor | None = None) 
 
 @router.get("/teams")
 def teams(request: HttpRequest) -> Json:
-    caller(request).who  # noqa: B018 people and services only
+    caller(request).who  # noqa: B018 - people and services only
     return {"items": [shapes.team(team) for team in queries.teams()]}
 
 

@@ -47,7 +47,7 @@ class ChannelPatch(Given):
 
 @router.get("/channel-kinds")
 def kinds(request: HttpRequest) -> Json:
-    caller(request).who  # noqa: B018 people and services only
+    caller(request).who  # noqa: B018 - people and services only
     return {"items": [shapes.channel_kind(kind) for kind in channels.catalogue().values()]}
 
 

@@ -22,7 +22,7 @@ Json = dict[str, Any]  # Any: JSON
 
 @router.get("/risk-types")
 def risk_types(request: HttpRequest) -> Json:
-    caller(request).who  # noqa: B018 people and services only
+    caller(request).who  # noqa: B018 - people and services only
     return {"items": [_shown(kind) for kind in risks.catalogue().values()]}
 
 

@@ -61,7 +61,7 @@ def web(data: Data = None, port: Port = 8000, host: Host = "127.0.0.1", processe
     from watchkeeper.cli.running import web_command
 
     use_folder(data)
-    os.execv(sys.executable, web_command(host=host, port=port, processes=processes))  # noqa: S606 our own command line
+    os.execv(sys.executable, web_command(host=host, port=port, processes=processes))  # noqa: S606 - our own command line
 
 
 @app.command()
@@ -143,7 +143,7 @@ def create_key(
     use_folder(data)
     from watchkeeper.cli.founding import service_key
 
-    print(service_key(role=role, name=name, unit=unit))  # noqa: T201 scripts read it
+    print(service_key(role=role, name=name, unit=unit))  # noqa: T201 - scripts read it
 
 
 @app.command("sign-in")
@@ -153,7 +153,7 @@ def sign_in(email: Annotated[str, typer.Argument(help="Default: the first admini
     from watchkeeper.cli.founding import sign_in_link
     from watchkeeper.core.settings import settings
 
-    print(sign_in_link(settings().base_url, email))  # noqa: T201 scripts read it
+    print(sign_in_link(settings().base_url, email))  # noqa: T201 - scripts read it
 
 
 @models.command("register")

@@ -16,7 +16,7 @@ LISTS = "_delta_log"
 
 
 def back_up(to: Path) -> Path:
-    """What points before what it points to: the database, then each log's list of files, then the files. One too many does no harm."""
+    """What points before what it points to: the anchors, the database, each log's list of files, the files. One too many does no harm."""
     if settings().postgres_url or settings().telemetry:
         raise InvalidInput(
             "This installation keeps its data elsewhere.", remedy="Use pg_dump and the object storage's own versions; see docs/guide/operations.md."
@@ -24,15 +24,15 @@ def back_up(to: Path) -> Path:
     if to.exists() and any(to.iterdir()):
         raise Conflict(f"{to} is not empty.", remedy="Choose a new folder.")
     to.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        if (settings().data / name).exists():
+            shutil.copy2(settings().data / name, to / name)
     source = sqlite3.connect(settings().data / DATABASE)
     copy = sqlite3.connect(to / DATABASE)
     with source, copy:
         source.backup(copy)
     copy.close()
     source.close()
-    for name in KEPT:
-        if (settings().data / name).exists():
-            shutil.copy2(settings().data / name, to / name)
     for listing in (settings().data / "telemetry").glob(f"**/{LISTS}"):
         shutil.copytree(listing, to / listing.relative_to(settings().data))
     for name in FOLDERS:

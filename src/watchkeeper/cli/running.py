@@ -35,7 +35,7 @@ def worker_child() -> list[str]:
 def _web_options(host: str, port: int, processes: int) -> list[str]:
     return [
         "--interface", "wsgi", "--host", host, "--port", str(port), "--workers", str(processes),
-        "--blocking-threads", str(THREADS), "--backpressure", str(THREADS * 4), "--no-ws", "--log-level", "warning",
+        "--blocking-threads", str(THREADS), "--backpressure", str(THREADS * 4), "--no-ws", "--log-level", "error",
         "--workers-kill-timeout", "10", "--respawn-failed-workers", "watchkeeper.cli.server:application",
     ]  # fmt: skip
 
@@ -59,13 +59,13 @@ def serve_all(*, host: str, port: int, processes: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     commands = {"web": web_child(host=host, port=port, processes=processes), "worker": worker_child()}
-    running = {name: subprocess.Popen(command, env=os.environ) for name, command in commands.items()}  # noqa: S603 our own command lines
+    running = {name: subprocess.Popen(command, env=os.environ) for name, command in commands.items()}  # noqa: S603 - our own command lines
     while not stop.wait(0.2):
         for name, process in running.items():
             if process.poll() is not None:
                 log.warning("a process ended and is started again", command=name, code=process.returncode)
                 time.sleep(RESTART_AFTER)
-                running[name] = subprocess.Popen(commands[name], env=os.environ)  # noqa: S603 our own command lines
+                running[name] = subprocess.Popen(commands[name], env=os.environ)  # noqa: S603 - our own command lines
     return _stop(list(running.values()))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -22,26 +23,8 @@ from watchkeeper.history.bulk import insert_rows
 from watchkeeper.history.models import Change, Lease, Seal
 
 GENESIS = "0" * 64
+P = ParamSpec("P")
 Fields = Mapping[str, Any]  # Any: whatever a field of a model holds, made JSON by `plain`
-
-
-def record(
-    *,
-    actor: Actor,
-    action: str,
-    on: str,
-    id: object,
-    now: datetime,
-    model: UUID | None = None,
-    before: Fields | None = None,
-    after: Fields | None = None,
-    reason: str = "",
-    parent: Change | None = None,
-) -> Change:
-    """Record one change inside the caller's transaction: it is there exactly when what it describes is there."""
-    made = change(actor=actor, action=action, on=on, id=id, now=now, model=model, before=before, after=after, reason=reason, parent=parent)
-    made.save(force_insert=True)
-    return made
 
 
 def change(
@@ -57,7 +40,7 @@ def change(
     reason: str = "",
     parent: Change | None = None,
 ) -> Change:
-    """A change that is not recorded yet: `record_all` records many at once."""
+    """One change, not recorded yet."""
     return Change(
         at=now,
         actor_kind=actor.kind,
@@ -71,6 +54,19 @@ def change(
         after=plain(after),
         parent=parent,
     )
+
+
+def _recorded(describe: Callable[P, Change]) -> Callable[P, Change]:
+    @wraps(describe)
+    def record(*given: P.args, **named: P.kwargs) -> Change:
+        described = describe(*given, **named)
+        described.save(force_insert=True)
+        return described
+
+    return record
+
+
+record = _recorded(change)  # inside the caller's transaction: it is there exactly when what it describes is there
 
 
 def record_all(changes: Sequence[Change]) -> None:

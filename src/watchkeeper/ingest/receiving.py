@@ -232,7 +232,7 @@ def _refuse(arrival: Arrival, error: WatchkeeperError) -> None:
 _COLUMNS = (
     "model_id, stream, key, digest, media_type, payload, payload_path, size, rows, rejected, rejected_rows, errors, token_id, received_at, state"
 )
-_INSERT = f"INSERT INTO ingest_batch ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})"  # noqa: S608 constant text
+_INSERT = f"INSERT INTO ingest_batch ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})"  # noqa: S608 - constant text
 
 
 def _insert(fresh: Sequence[Arrival]) -> None:

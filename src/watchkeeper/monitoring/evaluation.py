@@ -192,7 +192,7 @@ def _save_findings(evaluations: Sequence[Evaluation], now: datetime) -> None:
     names = ("binding", "day", "quiet", "fired", "unknown", "failed")
     table, fields = FindingCount._meta.db_table, [FindingCount._meta.get_field(name) for name in names]
     sql = (
-        f'INSERT INTO "{table}" (binding_id, day, quiet, fired, unknown, failed) VALUES (%s, %s, %s, %s, %s, %s) '  # noqa: S608 our own table
+        f'INSERT INTO "{table}" (binding_id, day, quiet, fired, unknown, failed) VALUES (%s, %s, %s, %s, %s, %s) '  # noqa: S608 - our own table
         "ON CONFLICT (binding_id, day) DO UPDATE SET quiet = {t}.quiet + excluded.quiet, fired = {t}.fired + excluded.fired, "
         "unknown = {t}.unknown + excluded.unknown, failed = {t}.failed + excluded.failed".format(t=f'"{table}"')
     )

@@ -140,6 +140,11 @@ def resume_bindings(model: RegisteredModel, *, now: datetime) -> None:
     make_due(model.bindings.all(), now=now)
 
 
+def forget_missed() -> None:
+    """After a clock was moved: the evaluations it jumped over were not late."""
+    RiskBinding.objects.update(missed=0)
+
+
 def evaluate_soon(models: Mapping[UUID, frozenset[str]], *, now: datetime) -> None:
     """New rows of these streams came: what waits for events, and what is not settled, is due now."""
     for model_id, streams in models.items():

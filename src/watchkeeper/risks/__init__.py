@@ -1,7 +1,7 @@
 """Risk types: one file each, found by discovery. File name = key = its page /risks/KEY/ = test name. Knows no Django; a risk never imports a risk.
 
 A file holds its docstring (first line = title, the rest = the page), `NEEDS` (the kind of evidence), `Params`, `DEFAULTS`, `PLAN`, `evaluate`
-and `EXAMPLES`. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
+and `EXAMPLES`; `MEASURES`, `KINDS` and `PROBLEM_TYPES` where the defaults do not fit. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class RiskType:
-    """An abstract risk, valid for every model it fits. `kinds` and `problem_types` empty = all."""
+    """An abstract risk, valid for every model it fits. `kinds` and `problem_types` empty = all.
+
+    `measures` says what value and limit of its findings are, in the formats of Text: "number", "integer", "share" or "duration" (seconds).
+    """
 
     key: str
     title: str
@@ -82,6 +85,7 @@ class RiskType:
     examples: tuple[Example, ...]
     kinds: frozenset[str] = frozenset()
     problem_types: frozenset[str] = frozenset()
+    measures: str = "number"
 
     def fits(self, *, kind: str, problem_type: str) -> bool:
         return (not self.kinds or kind in self.kinds) and (not self.problem_types or problem_type in self.problem_types)
@@ -147,4 +151,5 @@ def _build(key: str, module: ModuleType) -> RiskType:
         examples=tuple(module.EXAMPLES),
         kinds=frozenset(getattr(module, "KINDS", ())),
         problem_types=frozenset(getattr(module, "PROBLEM_TYPES", ())),
+        measures=getattr(module, "MEASURES", "number"),
     )

@@ -20,6 +20,8 @@ from watchkeeper.risks import Defaults, Example, RiskParams
 
 NEEDS = Passport
 
+MEASURES = "duration"
+
 
 class Params(RiskParams):
     grace: Duration = Field(timedelta(hours=1), description=N_("How long a link may fail before it counts as dead."), ge=timedelta(0))

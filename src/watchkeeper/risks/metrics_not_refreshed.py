@@ -22,6 +22,8 @@ from watchkeeper.risks import Defaults, Example, RiskParams
 
 NEEDS = MetricHistory
 
+MEASURES = "duration"
+
 
 class Params(RiskParams):
     older_than: Duration = Field(timedelta(days=7), description=N_("How old the last metric may be once new data came."), gt=timedelta(0))

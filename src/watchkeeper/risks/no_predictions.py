@@ -20,6 +20,8 @@ from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
 
 NEEDS = Heartbeats
 
+MEASURES = "duration"
+
 
 class Params(RiskParams):
     silent_for: Duration = Field(timedelta(hours=1), description=N_("How long the model may be silent."), gt=timedelta(0))

@@ -20,6 +20,8 @@ from watchkeeper.risks import Defaults, Example, RiskParams
 
 NEEDS = Quarantine
 
+MEASURES = "share"
+
 
 class Params(RiskParams):
     max_share: float = Field(0.01, description=N_("Fires above this share of refused rows."), ge=0, lt=1)

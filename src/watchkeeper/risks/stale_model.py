@@ -20,6 +20,8 @@ from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
 
 NEEDS = Passport
 
+MEASURES = "duration"
+
 
 class Params(RiskParams):
     max_age: Duration = Field(timedelta(days=180), description=N_("How long ago a version in use may have been trained."), gt=timedelta(0))

@@ -139,22 +139,14 @@ def collect() -> int:
     return 0
 
 
-def missing() -> list[Message]:
+def missing(wanted: list[Message], known: Catalog) -> list[Message]:
     """What has no Russian: it is shown in English."""
-    translated = stored()
-    return [message for message in collected() if message.id and not _texts_of(translated.get(message.id))]
+    return [message for message in wanted if not _texts_of(known.get(message.id))]
 
 
 def is_of_plugins(message: Message) -> bool:
     """Said by files of risks and channels only: a new one needs no other file, so its Russian may come later."""
     return all(PLUGIN.fullmatch(where) for where, _line in message.locations)
-
-
-def problems() -> list[str]:
-    """What is wrong in the Russian, or missing in the platform's own frame."""
-    translated = stored()
-    untranslated = [f"not translated: {message.id!r}" for message in missing() if not is_of_plugins(message)]
-    return untranslated + [problem for message in collected() if message.id for problem in _problems(message, translated.get(message.id))]
 
 
 def _texts_of(found: Message | None) -> list[str]:
@@ -183,11 +175,16 @@ def _marks(text: str) -> tuple[list[str], list[str]]:
     return sorted(set(PLACEHOLDER.findall(text))), sorted(HTML_TAG.findall(text))
 
 
-def check() -> int:
-    sys.stderr.write("".join(f"warning, shown in English: {message.id!r}\n" for message in missing() if is_of_plugins(message)))
-    found = problems()
-    sys.stderr.write("".join(f"{problem}\n" for problem in found))
-    return 1 if found else 0
+def check(known: Catalog | None = None) -> int:
+    """Says what is wrong in the Russian and what is missing; 1 when that is more than the texts of plugins."""
+    known = known or stored()
+    wanted = [message for message in collected() if message.id]
+    untranslated = missing(wanted, known)
+    warnings = [f"warning, shown in English: {message.id!r}" for message in untranslated if is_of_plugins(message)]
+    faults = [f"not translated: {message.id!r}" for message in untranslated if not is_of_plugins(message)]
+    faults += [problem for message in wanted for problem in _problems(message, known.get(message.id))]
+    sys.stderr.write("".join(f"{line}\n" for line in (*warnings, *faults)))
+    return 1 if faults else 0
 
 
 def compile_messages() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,6 @@ from django.utils.translation import gettext
 from watchkeeper.accounts import queries as accounts
 from watchkeeper.accounts.rights import Ability
 from watchkeeper.core.text import Text
-from watchkeeper.history import queries as history
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import queries as monitoring
@@ -28,13 +26,11 @@ from watchkeeper.web.portfolio import unit_ids
 
 if TYPE_CHECKING:
     from watchkeeper.accounts.models import Person, Unit
-    from watchkeeper.history.models import Change
     from watchkeeper.incidents.models import Incident
     from watchkeeper.registry.models import RegisteredModel
 
 STATUS_DAYS = 90
 SECOND_LINE = 2
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*[+-]\d\d:\d\d$")
 QUIET_EVENTS = ("heartbeat", "self_check", "deployed")  # a deployment is drawn as its version
 
 
@@ -262,62 +258,3 @@ def volume_chart(model: RegisteredModel, *, days: int, now: datetime) -> charts.
     first, last = min(counts, default=0), (now - start) // step
     filled = tuple((start + place * step, counts.get(place, 0)) for place in range(first, last)) if counts else ()
     return charts.VolumeChart(gettext("Predictions"), start, now, filled, tuple(marks(model, since=start)))
-
-
-@dataclass(frozen=True)
-class ChangeLine:
-    """One Change with names beside ids."""
-
-    change: Change
-    who: str
-    fields: tuple[tuple[str, str, str], ...]
-
-
-def change_lines(found: Sequence[Change], *, seen_by: Person) -> list[ChangeLine]:
-    wanted = {change.actor_id for change in found} | {value for change in found for side in (change.before, change.after) for value in _ids(side)}
-    names = registry.names_of(sorted(wanted), seen_by=seen_by)
-    return [ChangeLine(change, _who(change, names), tuple(_sides(change, names))) for change in found]
-
-
-def last_changes(model: RegisteredModel, *, seen_by: Person, limit: int) -> list[ChangeLine]:
-    return change_lines(list(history.changes(model=model.id)[:limit]), seen_by=seen_by)
-
-
-def _who(change: Change, names: Mapping[str, str]) -> str:
-    if change.actor_kind == "platform":
-        return "Watchkeeper"
-    return (
-        names.get(change.actor_id) or gettext("the model itself") if change.actor_kind == "model" else names.get(change.actor_id, change.actor_id[:8])
-    )
-
-
-def _ids(side: object) -> list[str]:
-    if isinstance(side, dict):
-        return [found for value in side.values() for found in _ids(value)]
-    if isinstance(side, list):
-        return [found for value in side for found in _ids(value)]
-    return [side.rpartition(":")[2]] if isinstance(side, str) and len(side) >= 36 else []
-
-
-def _sides(change: Change, names: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    before, after = change.before or {}, change.after or {}
-    """Before and after of each field; what is empty on both sides says nothing."""
-    shown = [(name, _shown(before.get(name), names), _shown(after.get(name), names)) for name in dict.fromkeys([*before, *after])]
-    return [entry for entry in shown if entry[1:] != ("–", "–")]
-
-
-def _shown(value: object, names: Mapping[str, str]) -> str:
-    if value in (None, "", [], {}):
-        return "–"
-    if isinstance(value, bool):
-        return gettext("yes") if value else gettext("no")
-    if isinstance(value, list):
-        return ", ".join(_shown(entry, names) for entry in value)
-    if isinstance(value, dict) and "text" in value:
-        return present.words(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_shown(entry, names)}" for name, entry in value.items())
-    text = str(value)
-    if _ISO.match(text):
-        return present.moment(datetime.fromisoformat(text))
-    return names.get(text.rpartition(":")[2], text)

@@ -59,6 +59,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else core.number(value, language=language())
 
 
+def measured(value: float | None, measures: str) -> str:
+    """A value of a finding as what it is: a number, a share, a duration."""
+    return "–" if value is None else words(Text(f"{{value:{measures}}}", {"value": value}))
+
+
 def integer(value: int) -> str:
     return str(format_decimal(value, format="#,##0", locale=language()))
 

@@ -15,7 +15,7 @@ CATEGORICAL = ["carrier", "origin", "dest"]
 FEATURES = NUMERIC + CATEGORICAL
 LATE_MINUTES = 30
 TRAINED_UNTIL = datetime(2013, 3, 1)  # noqa: DTZ001 New York's clock, as the data
-LAST_DAY = datetime(2013, 12, 31)  # noqa: DTZ001 the same
+LAST_DAY = datetime(2013, 12, 31)  # noqa: DTZ001 - the same
 VERSION = "2013-02"
 
 

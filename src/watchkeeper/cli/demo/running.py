@@ -26,7 +26,7 @@ from watchkeeper.core.settings import DEMO_MARK
 if TYPE_CHECKING:
     from watchkeeper.cli.demo.replay import Feed, State
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 START_SECONDS = 60.0
 LIVE_SECONDS = 20.0
 WEEK_SECONDS = 6.5 * 86_400
@@ -128,6 +128,7 @@ def _resumed(folder: Path) -> State:
 def _replay(feed: Feed, folder: Path, progress: Progress, *, is_new: bool) -> None:
     from watchkeeper.cli.demo.replay import replay, utc
     from watchkeeper.core.clock import clock_of
+    from watchkeeper.monitoring.services import forget_missed
     from watchkeeper.worker import steps
 
     shop = steps.Workshop(clock_of(folder, is_demo=True))
@@ -150,6 +151,7 @@ def _replay(feed: Feed, folder: Path, progress: Progress, *, is_new: bool) -> No
         feed.log_trainings(utc(feed.state.sent_until))
         work()
     replay(feed, until=_now(), move_clock=lambda at: write_clock(folder, now=at), work=work, on_day=on_day)
+    forget_missed()
     feed.state.write(folder)
     progress.update(bar, completed=days)
 
@@ -157,7 +159,7 @@ def _replay(feed: Feed, folder: Path, progress: Progress, *, is_new: bool) -> No
 def _serve(host: str, port: int) -> subprocess.Popen[bytes]:
     from watchkeeper.cli.running import web_child
 
-    return subprocess.Popen(web_child(host=host, port=port, processes=1))  # noqa: S603 our own command line
+    return subprocess.Popen(web_child(host=host, port=port, processes=1))  # noqa: S603 - our own command line
 
 
 def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -165,7 +167,7 @@ def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes]) -> Non
     with httpx.Client(timeout=5) as client:
         while time.monotonic() < deadline and server.poll() is None:
             try:
-                client.get(f"{address}/healthz")
+                client.get(f"{address}/static/watchkeeper/app.css")
             except httpx.HTTPError:
                 time.sleep(0.1)
             else:
@@ -181,7 +183,7 @@ def _stay(feed: Feed, folder: Path, server: subprocess.Popen[bytes]) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     os.environ.pop("WATCHKEEPER_LOG_COMMIT_SECONDS", None)
-    worker = subprocess.Popen(worker_child())  # noqa: S603 our own command line
+    worker = subprocess.Popen(worker_child())  # noqa: S603 - our own command line
     out.print("Live: flights are sent as they leave. Ctrl-C ends it; `make run` goes on from here.")
     while not stop.wait(LIVE_SECONDS):
         now = _now()

@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop
 
+from watchkeeper import risks
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.text import Text
 from watchkeeper.monitoring.queries import BoundRisk, title_of
@@ -84,10 +85,10 @@ def _board_row(row: Row, language: str) -> SafeString:
 
 
 @register.simple_tag
-def gauge(value: float, limit: float, colour: str) -> SafeString:
+def gauge(value: float, limit: float, risk: str, colour: str) -> SafeString:
     """Value against its limit on one line."""
     drawn = drawing.gauge(value, limit)
-    label = gettext("%(value)s, limit %(limit)s") % {"value": present.number(value), "limit": present.number(limit)}
+    label = gettext("%(value)s, limit %(limit)s") % {"value": measured(value, risk), "limit": measured(limit, risk)}
     return format_html(
         '<svg class="gauge {}" viewBox="0 0 132 16" role="img" aria-label="{}"><rect class="track" x="4" y="5" width="124" height="6"/>'
         '<rect class="over" x="{}" y="5" width="{}" height="6"/><path class="lim" d="M{} 1v14"/><circle class="val" cx="{}" cy="8" r="4.5"/></svg>',
@@ -195,6 +196,13 @@ def parameters(risk: BoundRisk) -> list[tuple[str, str, str]]:
 def _source(source: str) -> str:
     known = {"default": gettext("default"), "binding": gettext("set here")}
     return known.get(source, source)
+
+
+@register.filter
+def measured(value: float | None, risk: str) -> str:
+    """A value of a finding as what this type of risk measures; a type that is gone measured numbers."""
+    kind = risks.catalogue().get(risk)
+    return present.measured(value, kind.measures if kind else "number")
 
 
 @register.filter

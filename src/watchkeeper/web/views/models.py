@@ -26,6 +26,7 @@ from watchkeeper.registry import queries as registry
 from watchkeeper.registry import services
 from watchkeeper.web import charts, model_page
 from watchkeeper.web.acting import attempt, button, keep_once, page_of, query_without_page, status_of, take_once
+from watchkeeper.web.change_lines import lines_of
 from watchkeeper.web.model_forms import DeclareForm, OwnersForm, PassportForm, SourcesForm
 from watchkeeper.web.page import actor_of, now, person_of, signed_in
 
@@ -65,7 +66,7 @@ def overview(request: HttpRequest, id: UUID) -> HttpResponse:
         "status": model_page.status(head.model, now=moment),
         "past": model_page.past(head.model, asked) if asked else None,
         "happenings": model_page.happenings(head.model, since=moment - timedelta(days=TIMELINE_DAYS))[:12],
-        "changes": model_page.last_changes(head.model, seen_by=person_of(request), limit=SHOWN_CHANGES),
+        "changes": lines_of(list(history.changes(model=head.model.id)[:SHOWN_CHANGES]), seen_by=person_of(request)),
     }
     return render(request, "model/overview.html", context | _passport(head.model))
 
@@ -100,7 +101,7 @@ def _passport(model: RegisteredModel) -> dict[str, Any]:  # Any: template contex
 def _moment(text: str) -> datetime | None:
     """A moment as written in an address, in the reader's zone when it names none."""
     try:
-        parsed = parse_datetime(text) or (datetime.strptime(text, "%Y-%m-%d").replace(hour=12) if text else None)  # noqa: DTZ007 made aware below
+        parsed = parse_datetime(text) or (datetime.strptime(text, "%Y-%m-%d").replace(hour=12) if text else None)  # noqa: DTZ007 - made aware below
     except ValueError:
         return None
     if parsed is None:
@@ -296,7 +297,7 @@ def revoke(request: HttpRequest, id: UUID, token: str) -> HttpResponse:
 def changes(request: HttpRequest, id: UUID) -> HttpResponse:
     context = shown(request, id, "changes")
     here = page_of(request, history.changes(model=context["head"].model.id))
-    lines = model_page.change_lines(list(here), seen_by=person_of(request))
+    lines = lines_of(list(here), seen_by=person_of(request))
     return render(request, "model/changes.html", context | {"page": here, "lines": lines, "query": query_without_page(request)})
 
 
