@@ -81,6 +81,7 @@ def _models(now: datetime) -> list[RegisteredModel]:
     from watchkeeper.accounts import queries as accounts
     from watchkeeper.accounts.models import Person
     from watchkeeper.ingest.models import Event, LogColumn, MetricPoint, StreamTimer
+    from watchkeeper.ingest.points import store_points
     from watchkeeper.registry.models import Ownership, RegisteredModel
 
     before, root = now - timedelta(days=40), accounts.root_unit()
@@ -92,10 +93,12 @@ def _models(now: datetime) -> list[RegisteredModel]:
         for model in models
         for stream in ("predictions", "labels", "metrics")
     )
-    MetricPoint.objects.bulk_create(
-        MetricPoint(model=model, name="mape", value=9 + day / 10, timestamp=now - timedelta(days=day), received_at=now - timedelta(days=day))
-        for model in models
-        for day in range(10)
+    store_points(
+        [
+            MetricPoint(model=model, name="mape", value=9 + day / 10, timestamp=now - timedelta(days=day), received_at=now - timedelta(days=day))
+            for model in models
+            for day in range(10)
+        ]
     )
     Event.objects.bulk_create(
         Event(model=model, type="self_check", timestamp=now - timedelta(hours=hour), received_at=now, fields={"name": "columns", "status": "passed"})

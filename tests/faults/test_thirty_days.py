@@ -17,6 +17,7 @@ from watchkeeper.alerts import services as alerts
 from watchkeeper.core.clock import ManualClock
 from watchkeeper.incidents.models import Incident
 from watchkeeper.ingest.models import MetricPoint
+from watchkeeper.ingest.points import store_points
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.monitoring.models import ConditionRow, FindingCount, ModelLight, RiskBinding
 from watchkeeper.registry.models import RegisteredModel
@@ -68,7 +69,7 @@ def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs)
             for i in range(METRICS)
         ]
         values |= {(point.model_id, point.name): point.value for point in points}
-        MetricPoint.objects.bulk_create(points)
+        store_points(points)
         for _ in range(4):
             platform.clock.advance(timedelta(hours=6))
             for step in STEPS:
@@ -91,8 +92,8 @@ def test_a_thousand_risks_that_fire_at_once_are_told_in_a_few_messages(platform:
     models = a_company(platform, runs(10, 250))
     channel = platform.webhook("http://127.0.0.1:9/")
     now = platform.clock.now()
-    MetricPoint.objects.bulk_create(
-        MetricPoint(model=model, name=f"metric {i}", value=18.0, timestamp=now, received_at=now) for model in models for i in range(METRICS)
+    store_points(
+        [MetricPoint(model=model, name=f"metric {i}", value=18.0, timestamp=now, received_at=now) for model in models for i in range(METRICS)]
     )
 
     start = time.perf_counter()

@@ -33,6 +33,7 @@ def found(platform: Platform, binding: RiskBinding, *, firing: int, error: str =
     platform.clock.advance(timedelta(hours=1))
     monitoring.make_due(RiskBinding.objects.filter(id=binding.id), now=platform.clock.now())
     claim = evaluation.claim_due(now=platform.clock.now())
+    assert claim
     (due,) = claimed(claim)
     findings = tuple(
         (Finding.fired if place < firing else Finding.quiet)(Text("the value is {value}", {"value": 18}), value=18, limit=12).in_segment(segment)

@@ -215,7 +215,7 @@ class WholePlatform(RuleBasedStateMachine):
     def _work(self) -> None:
         steps.apply(self.platform.shop)
         due = {binding.id: binding for binding in RiskBinding.objects.filter(next_due_at__lte=self.now)}
-        free = {id for id, binding in due.items() if binding.claimed_until is None or binding.claimed_until < self.now}
+        free = {id for id, binding in due.items() if binding.claimed_until is None or binding.claimed_until <= self.now}
         steps.evaluate(self.platform.shop)
         for entry in self.watched:
             if entry.binding.id in free:

@@ -16,7 +16,7 @@ class Unit(models.Model):
     """A node of the organisation tree. `path` is the ids from the root, so that "this unit and below" is one prefix."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children", db_index=False)
     name = models.CharField(max_length=200)
     path = models.TextField(unique=True)  # "below this unit" is `path__startswith`
     depth = models.PositiveSmallIntegerField(default=0)
@@ -91,7 +91,7 @@ class RoleGrant(models.Model):
     """A role of one person on one unit, inherited downwards."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="grants")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="grants", db_index=False)
     unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=20, choices=Role.choices)
 

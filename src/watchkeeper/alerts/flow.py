@@ -22,6 +22,7 @@ from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.news import News
 from watchkeeper.incidents.timers import due_news
 from watchkeeper.monitoring import evaluation, services
+from watchkeeper.monitoring.due import Claim
 from watchkeeper.monitoring.evaluation import Evaluation
 from watchkeeper.monitoring.lights import update_lights
 from watchkeeper.monitoring.models import RiskBinding
@@ -32,7 +33,7 @@ from watchkeeper.registry.services import Owners, Registration
 SUSPENDED = frozenset(Stage) - frozenset(EVALUATED_STAGES)
 
 
-def settle(claim: str, evaluations: Sequence[Evaluation], *, now: datetime) -> int:
+def settle(claim: Claim, evaluations: Sequence[Evaluation], *, now: datetime) -> int:
     """Store evaluations whose claim is still ours, with everything that follows from them. Returns how many were stored."""
     with transaction.atomic():
         still_ours = evaluation.still_claimed(claim, [e.binding.id for e in evaluations])

@@ -52,7 +52,7 @@ class Message(models.Model):
         DEAD = "dead", N_("not deliverable")
 
     key = models.CharField(max_length=64, unique=True)
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="messages")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="messages", db_index=False)
     model = models.ForeignKey(RegisteredModel, null=True, on_delete=models.CASCADE)
     to = models.CharField(max_length=320, blank=True)
     subject = models.TextField()
@@ -73,7 +73,6 @@ class Message(models.Model):
             models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="message_due"),  # the worker's queue
             models.Index(fields=["channel", "model", "id"], condition=Q(state="waiting"), name="message_order"),  # resolved never overtakes firing
             models.Index(fields=["channel", "-sealed_at"], name="message_log"),  # delivery log, at most every 5 minutes
-            models.Index(fields=["claim"], condition=~Q(claim=""), name="message_claim"),
         ]
 
     def __str__(self) -> str:
@@ -98,9 +97,9 @@ class Notification(models.Model):
     `recipient` is "inbox:<person>" or "channel:<channel>" or "channel:<channel>:<person>". An inbox entry needs no message.
     """
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notifications")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notifications", db_index=False)
     recipient = models.CharField(max_length=120)
-    person = models.ForeignKey(Person, null=True, on_delete=models.CASCADE, related_name="notifications")
+    person = models.ForeignKey(Person, null=True, on_delete=models.CASCADE, related_name="notifications", db_index=False)
     channel = models.ForeignKey(Channel, null=True, on_delete=models.CASCADE, related_name="notifications")
     kind = models.CharField(max_length=12)
     occurrence = models.PositiveIntegerField(default=0)

@@ -23,7 +23,7 @@ from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
-from watchkeeper.history.bulk import insert_rows
+from watchkeeper.history.bulk import insert_rows, prepared
 from watchkeeper.history.services import record
 from watchkeeper.incidents.book import who_was_told
 from watchkeeper.incidents.models import Incident, TimelineEntry
@@ -36,6 +36,8 @@ RETRY_AFTER = tuple(map(timedelta, (0,) * 5, (10, 30, 120, 600, 1800)))
 RETRY_LATER = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=24)
 MOST_IN_A_MESSAGE = 500
+SEALED_AT_ONCE = 2000
+CLAIMED_AT_ONCE = 20
 
 
 def notify(news: Sequence[News], *, now: datetime) -> list[Notification]:
@@ -95,13 +97,13 @@ def _names(told: Sequence[Recipient]) -> list[str]:
 # sealing
 
 
-def seal_messages(*, now: datetime, limit: int = 2000) -> int:
+def seal_messages(*, now: datetime) -> int:
     """Group due notifications into messages, rendered once and immutable from then on."""
-    due = list(
-        Notification.objects.filter(due_at__lte=now)
-        .select_related("incident__model__unit", "incident__binding__policy_version__policy", "channel", "person")
-        .order_by("id")[:limit]
-    )
+    waiting = [id for (id,) in _waiting(now)]
+    if not waiting:
+        return 0
+    wanted = ("incident__model__unit", "incident__binding__policy_version__policy", "channel", "person")
+    due = Notification.objects.filter(id__among=waiting).select_related(*wanted).order_by("id")
     groups: dict[tuple[UUID, UUID | None, UUID | None], list[Notification]] = defaultdict(list)
     for notification in due:
         assert notification.channel
@@ -109,6 +111,11 @@ def seal_messages(*, now: datetime, limit: int = 2000) -> int:
         group_model = notification.incident.model_id if is_for_people else None
         groups[notification.channel.id, notification.person_id, group_model].append(notification)
     return sum(_seal_group(group, now) for group in groups.values())
+
+
+@prepared
+def _waiting(now: datetime) -> QuerySet[Notification, Any]:  # Any: values of columns
+    return Notification.objects.filter(due_at__until=now).order_by("id").values_list("id")[:SEALED_AT_ONCE]
 
 
 def _seal_group(group: list[Notification], now: datetime) -> int:
@@ -220,16 +227,25 @@ def _seal(notifications: Sequence[Notification], channel: Channel, person: Perso
 # delivery
 
 
-def claim_messages(*, now: datetime, limit: int = 20) -> list[Message]:
+def claim_messages(*, now: datetime) -> list[Message]:
     """Claim messages that are due, in order per channel: a "resolved" never overtakes an undelivered "opened"."""
+    due = [id for (id,) in _due(now)]
+    if not due:
+        return []
     claim = uuid4().hex
-    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    due = Message.objects.filter(free, ~Exists(_waiting_before()), state=Message.State.WAITING, next_attempt_at__lte=now).order_by(
-        "next_attempt_at", "id"
-    )
-    ids = list(due.values_list("id", flat=True)[:limit])
-    Message.objects.filter(free, id__in=ids, state=Message.State.WAITING, next_attempt_at__lte=now).update(claim=claim, claimed_until=_leased(now))
-    return list(Message.objects.filter(claim=claim, id__in=ids).select_related("channel").order_by("id"))
+    _free(now).filter(id__among=due).update(claim=claim, claimed_until=_leased(now))
+    return list(Message.objects.filter(claim=claim, id__among=due).select_related("channel").order_by("id"))
+
+
+@prepared
+def _due(now: datetime) -> QuerySet[Message, Any]:  # Any: values of columns
+    return _free(now).filter(~Exists(_waiting_before())).order_by("next_attempt_at", "id").values_list("id")[:CLAIMED_AT_ONCE]
+
+
+def _free(now: datetime) -> QuerySet[Message]:
+    """Due, and claimed by nobody."""
+    unclaimed = Q(claimed_until=None) | Q(claimed_until__until=now)
+    return Message.objects.filter(unclaimed, state=Message.State.WAITING, next_attempt_at__until=now)
 
 
 def _leased(now: datetime) -> datetime:

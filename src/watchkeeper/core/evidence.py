@@ -6,9 +6,12 @@ All times are aware and in UTC. `None` means not known, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +84,7 @@ class Heartbeats(Evidence):
     expected_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(NamedTuple):
     """One reported value of one metric. `timestamp` is what it speaks of, `received_at` when it arrived."""
 
     name: str
@@ -108,6 +110,13 @@ class MetricHistory(Evidence):
     baseline: Mapping[str, float] = field(default_factory=dict)
     newest_rows_at: datetime | None = None
     outages: tuple[tuple[datetime, datetime], ...] = ()
+
+    @cached_property
+    def points_by_metric(self) -> Mapping[str, Sequence[Point]]:
+        found: dict[str, list[Point]] = defaultdict(list)
+        for point in self.points:
+            found[point.name].append(point)
+        return found
 
     def outage_since(self, at: datetime) -> timedelta:
         """How long the platform was down from `at` until now."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from watchkeeper.core.text import Text
 
@@ -24,8 +24,7 @@ class DataState(StrEnum):
     INSUFFICIENT = "insufficient"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """The result of one evaluation of one segment.
 
     `value` and `limit` share a unit, named in the explanation. `since` is when it became true, if the evidence says so.
@@ -61,4 +60,4 @@ class Finding:
         return cls(outcome=Outcome.UNKNOWN, explanation=explanation, data=data, recheck_at=recheck_at)
 
     def in_segment(self, segment: str) -> Finding:
-        return self if segment == self.segment else replace(self, segment=segment)
+        return self if segment == self.segment else self._replace(segment=segment)

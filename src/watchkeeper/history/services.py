@@ -14,15 +14,17 @@ from typing import Any, ParamSpec
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from watchkeeper.core.durations import format_duration
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.anchors import Anchor
-from watchkeeper.history.bulk import insert_rows
+from watchkeeper.history.bulk import insert_rows, prepared
 from watchkeeper.history.models import Change, Lease, Seal
 
 GENESIS = "0" * 64
+SEALED_AT_ONCE = 1000
+STRAGGLING = timedelta(hours=1)  # how far before the end of the chain an unsealed Change is looked for every second
 P = ParamSpec("P")
 Fields = Mapping[str, Any]  # Any: whatever a field of a model holds, made JSON by `plain`
 
@@ -103,17 +105,44 @@ def plain(value: Any) -> Any:  # Any: a field's value becomes JSON
 # sealing
 
 
-def seal_changes(*, now: datetime, limit: int = 1000) -> int:
+def has_unsealed() -> bool:
+    return bool(_unsealed_near_the_end())
+
+
+def seal_changes(*, now: datetime) -> int:
     """Chain the unsealed Changes, oldest first. One leased sealer runs this; a second one fails on the number and changes nothing."""
-    waiting = list(Change.objects.filter(seal__isnull=True).order_by("at", "id")[:limit])
-    if not waiting:
+    return _seal(_unsealed_near_the_end(), now)
+
+
+def seal_stragglers(*, now: datetime) -> int:
+    """Chain what a clock far behind wrote before the end of the chain. Looks through all Changes: now and then, not every second."""
+    return _seal(list(Change.objects.filter(seal__isnull=True).order_by("at", "id").values_list("id", flat=True)[:SEALED_AT_ONCE]), now)
+
+
+def _unsealed_near_the_end() -> list[UUID]:
+    last = _last_sealed_at()
+    return [id for (id,) in (_unsealed_since(last[0][0] - STRAGGLING) if last else _unsealed_since(datetime.min.replace(tzinfo=UTC)))]
+
+
+@prepared
+def _last_sealed_at() -> QuerySet[Seal, Any]:  # Any: values of columns
+    return Seal.objects.order_by("-number").values_list("change__at")[:1]
+
+
+@prepared
+def _unsealed_since(at: datetime) -> QuerySet[Change, Any]:  # Any: values of columns
+    return Change.objects.filter(at__since=at, seal__isnull=True).order_by("at", "id").values_list("id")[:SEALED_AT_ONCE]
+
+
+def _seal(ids: Collection[UUID], now: datetime) -> int:
+    if not ids:
         return 0
     try:
         with transaction.atomic():
             last = Seal.objects.order_by("-number").first()
             number, previous = (last.number, last.hash) if last else (0, GENESIS)
             seals = []
-            for change in waiting:
+            for change in Change.objects.filter(id__among=ids).order_by("at", "id"):
                 number += 1
                 digest = chained_hash(change, number=number, previous=previous)
                 seals.append(Seal(number=number, change=change, previous_hash=previous, hash=digest, sealed_at=now))
@@ -121,7 +150,7 @@ def seal_changes(*, now: datetime, limit: int = 1000) -> int:
             insert_rows(seals)
     except IntegrityError:
         return 0
-    return len(waiting)
+    return len(seals)
 
 
 def chained_hash(change: Change, *, number: int, previous: str) -> str:
@@ -221,8 +250,11 @@ def release_lease(name: str, *, fence: int, now: datetime) -> None:
 
 def take_timer(name: str, *, holder: str, now: datetime, seconds: float) -> bool:
     """True at most once in the given time over all workers: a lease that even its holder cannot renew early."""
-    if Lease.objects.filter(name=name, until__lte=now).update(holder=holder, until=now + timedelta(seconds=seconds), fence=F("fence") + 1):
-        return True
-    if Lease.objects.filter(name=name).exists():
+    if any(until > now for (until,) in _until(name)):
         return False
     return take_lease(name, holder=holder, now=now, seconds=seconds) is not None
+
+
+@prepared
+def _until(name: str) -> QuerySet[Lease, Any]:  # Any: values of columns
+    return Lease.objects.filter(name=name).values_list("until")

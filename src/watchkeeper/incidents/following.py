@@ -7,8 +7,8 @@ one with a list (segment `*`), until none of them fires. An evaluation that keep
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -69,26 +69,36 @@ def _matters(transition: Transition) -> bool:
 def _known(by_binding: dict[UUID, list[Transition]]) -> _Known:
     open_now = Incident.objects.filter(binding__among=list(by_binding)).exclude(state=Incident.State.RESOLVED)
     known = _Known({}, {})
-    for incident in open_now.select_related("binding__policy_version__policy").select_for_update(of=("self",)):
+    for incident in open_now.select_for_update():
         if incident.kind == Incident.Kind.PLATFORM:
             known.platform[incident.binding_id] = incident
         else:
             known.open[incident.binding_id, incident.segment] = incident
-    _learn_past(known, [id for id, group in by_binding.items() if any(_wants_past(transition, known) for transition in group)])
+    tellable = [transition for group in by_binding.values() for transition in group if _may_be_told(transition, known)]
+    known.bindings = _bindings({transition.binding.id for transition in tellable})
+    for incident in (*known.open.values(), *known.platform.values()):
+        if incident.binding_id in known.bindings:
+            incident.binding = known.bindings[incident.binding_id]
+    _learn_past(known, {transition.binding.id for transition in tellable if (transition.binding.id, transition.segment) not in known.open})
     return known
 
 
-def _wants_past(transition: Transition, known: _Known) -> bool:
-    if transition.step in (Step.RESOLVED, Step.ERRED):
+def _may_be_told(transition: Transition, known: _Known) -> bool:
+    """What goes on as it was is told to nobody: it needs neither its rule nor what was before."""
+    if transition.step in (Step.RESOLVED, Step.ERRED) or transition.is_flapping_start or transition.is_flapping_stop:
         return True
     has_none = (transition.binding.id, transition.segment) not in known.open
-    return has_none and (transition.step in _FIRING or transition.is_flapping_start or transition.is_flapping_stop)
+    return (has_none and transition.step in _FIRING) or bool(transition.before.errors and not transition.condition.errors)
 
 
-def _learn_past(known: _Known, bindings: list[UUID]) -> None:
+def _bindings(ids: Collection[UUID]) -> dict[UUID, RiskBinding]:
+    found = RiskBinding.objects.filter(id__among=ids).select_related("policy_version__policy") if ids else ()
+    return {binding.id: binding for binding in found}
+
+
+def _learn_past(known: _Known, bindings: Collection[UUID]) -> None:
     if not bindings:
         return
-    known.bindings = {binding.id: binding for binding in RiskBinding.objects.filter(id__among=bindings).select_related("policy_version__policy")}
     past = Incident.objects.filter(binding__among=bindings, kind=Incident.Kind.RISK)
     for incident in _newest(past):
         incident.binding = known.bindings[incident.binding_id]
@@ -127,13 +137,13 @@ def _with_one_for_many(group: Sequence[Transition], known: _Known) -> list[Trans
     firing = [t for t in others if t.condition.is_counted]
     shared = known.open.get((group[0].binding.id, MANY_SEGMENTS))
     if not firing:
-        ended = [replace(others[0], segment=MANY_SEGMENTS, step=Step.RESOLVED, at=max(t.at for t in others))] if shared and others else []
+        ended = [others[0]._replace(segment=MANY_SEGMENTS, step=Step.RESOLVED, at=max(t.at for t in others))] if shared and others else []
         return [*alone, *ended]
     names = sorted(t.segment for t in firing)
     first = next((t for t in firing if t.step is Step.FIRED), firing[0])
     step = first.step if first.step is Step.FIRED and shared is None else Step.STILL_FIRING
     text = Text(N_("{count:integer} segments fire at once: {segments:list}"), {"count": len(names), "segments": names})
-    return [*alone, replace(first, segment=MANY_SEGMENTS, step=step, condition=replace(first.condition, parts=tuple(names)), explanation=text)]
+    return [*alone, first._replace(segment=MANY_SEGMENTS, step=step, condition=first.condition._replace(parts=tuple(names)), explanation=text)]
 
 
 def _follow_one(transition: Transition, incident: Incident | None, known: _Known, book: Book) -> list[News]:
@@ -241,7 +251,7 @@ def _follow_errors(group: Sequence[Transition], incident: Incident | None, known
     """An evaluation that keeps failing is the platform's trouble, never "the model is silent". It fails in all segments at once."""
     failed = next((t for t in group if t.step is Step.ERRED), None)
     if failed and incident is None:
-        whole = replace(failed, segment="")
+        whole = failed._replace(segment="")
         opened = _incident(whole, known.bindings[failed.binding.id], kind=Incident.Kind.PLATFORM, criticality=HIGH, previous=None, now=book.now)
         book.open(opened, plan=(), after=_as_change(opened))
         return [News(opened, Happening.OPENED)]

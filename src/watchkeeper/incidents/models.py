@@ -37,8 +37,8 @@ class Incident(models.Model):
 
     number = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.RISK)
-    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="incidents")
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="incidents")
+    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="incidents", db_index=False)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="incidents", db_index=False)
     segment = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=12, choices=State.choices, default=State.OPEN)
     how = models.CharField(max_length=14, choices=How.choices, blank=True)
@@ -95,7 +95,7 @@ class Incident(models.Model):
 class PlanStep(models.Model):
     """One step of the action plan, carried into the incident."""
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="steps")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="steps", db_index=False)
     position = models.PositiveSmallIntegerField()
     text = models.TextField()
     done_at = models.DateTimeField(null=True)
@@ -113,7 +113,7 @@ class PlanStep(models.Model):
 class TimelineEntry(models.Model):
     """What happened in an incident. `text` is a stored Text; `comment` what a person wrote."""
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline", db_index=False)
     at = models.DateTimeField()
     kind = models.CharField(max_length=24)
     actor_kind = models.CharField(max_length=20)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from watchkeeper.core.text import N_, Text
+from watchkeeper.history.bulk import prepared
 from watchkeeper.incidents.book import Book, set_timers
 from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.news import Happening, News
@@ -15,11 +17,20 @@ from watchkeeper.incidents.queries import is_firing
 
 def due_news(*, now: datetime, limit: int = 200) -> list[News]:
     news: list[News] = []
+    if not _is_any_due(now):
+        return news
     for step in (_reopen_due, _remind_due, _escalate_due):
         book = Book(now)
         news += step(now, limit, book)
         book.write()
     return news
+
+
+@prepared
+def _is_any_due(now: datetime) -> QuerySet[Incident, Any]:  # Any: values of columns
+    """Asked every second; mostly nothing is."""
+    due = Q(reopen_at__until=now) | Q(next_reminder_at__until=now) | Q(escalate_at__until=now)
+    return Incident.objects.filter(due).values_list("number")[:1]
 
 
 def _due(field: str, now: datetime, limit: int) -> QuerySet[Incident]:

@@ -31,6 +31,7 @@ from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.border import parse_json
 from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, MetricPoint, QuarantinedRow
+from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Training, deploy_version, log_training
@@ -139,19 +140,21 @@ def _apply_control_rows(model: RegisteredModel, stream: Stream, still_ours: Stil
 
 def _store_points(model: RegisteredModel, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:  # Any: JSON
     points = [MetricRow.model_validate(row) for row in rows]
-    MetricPoint.objects.bulk_create(
-        MetricPoint(
-            model=model,
-            name=point.name,
-            value=point.value,
-            timestamp=_moment(point.timestamp, model, batch),
-            received_at=batch.received_at,
-            dataset=point.dataset,
-            version=point.version,
-            segment=point.segment,
-            batch=batch,
-        )
-        for point in points
+    store_points(
+        [
+            MetricPoint(
+                model=model,
+                name=point.name,
+                value=point.value,
+                timestamp=_moment(point.timestamp, model, batch),
+                received_at=batch.received_at,
+                dataset=point.dataset,
+                version=point.version,
+                segment=point.segment,
+                batch=batch,
+            )
+            for point in points
+        ]
     )
 
 

@@ -16,7 +16,7 @@ class Batch(models.Model):
         PENDING = "pending", N_("waiting")
         APPLIED = "applied", N_("applied")
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="batches")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="batches", db_index=False)
     stream = models.CharField(max_length=12)
     key = models.CharField(max_length=200)
     digest = models.CharField(max_length=64)
@@ -53,7 +53,7 @@ class Batch(models.Model):
 class QuarantinedRow(models.Model):
     """A row that was refused, with the reason and what to do."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="quarantine")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="quarantine", db_index=False)
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="quarantine")
     stream = models.CharField(max_length=12)
     row = models.PositiveIntegerField()
@@ -73,7 +73,7 @@ class QuarantinedRow(models.Model):
 class StreamTimer(models.Model):
     """The dead-man timer of one stream: moved in the transaction that acknowledges rows."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="timers")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="timers", db_index=False)
     stream = models.CharField(max_length=12)
     first_received_at = models.DateTimeField()
     last_received_at = models.DateTimeField()
@@ -89,7 +89,7 @@ class StreamTimer(models.Model):
 class MetricPoint(models.Model):
     """One reported value of a metric."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="points")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="points", db_index=False)
     name = models.CharField(max_length=200)
     value = models.FloatField()
     timestamp = models.DateTimeField()
@@ -98,10 +98,12 @@ class MetricPoint(models.Model):
     version = models.CharField(max_length=200, blank=True)
     segment = models.CharField(max_length=200, blank=True)
     batch = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL)
+    is_recent = models.BooleanField(default=True)  # among the newest of its series: see points.py
 
     class Meta:
         indexes = [
-            models.Index(fields=["model", "name", "-timestamp"], name="point_of_metric"),  # charts and bounds
+            models.Index(fields=["model", "name", "-timestamp"], name="point_of_metric"),  # charts
+            models.Index(fields=["model"], condition=models.Q(is_recent=True), name="point_recent"),  # what risks look at
             models.Index(fields=["timestamp"], name="point_time"),  # retention
         ]
 
@@ -112,7 +114,7 @@ class MetricPoint(models.Model):
 class Event(models.Model):
     """Something that happened to a model, as it said itself."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="events")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="events", db_index=False)
     type = models.CharField(max_length=200)
     timestamp = models.DateTimeField()
     received_at = models.DateTimeField()
@@ -129,7 +131,7 @@ class Event(models.Model):
 class LogColumn(models.Model):
     """A column of a model's log and the type it had first: another type later goes to quarantine."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="log_columns")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="log_columns", db_index=False)
     stream = models.CharField(max_length=12)
     name = models.CharField(max_length=210)
     type = models.CharField(max_length=12)
@@ -145,7 +147,7 @@ class LogColumn(models.Model):
 class LogCursor(models.Model):
     """The last group of batches of a stream that was given a number, and when: the number outlives the batches."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, db_index=False)
     stream = models.CharField(max_length=12)
     group = models.PositiveBigIntegerField()
     committed_at = models.DateTimeField()
@@ -160,7 +162,7 @@ class LogCursor(models.Model):
 class DirtyWindow(models.Model):
     """An hour of a model whose profile must be computed again. `batch` grows with each new row, so a recompute clears only what it saw."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, db_index=False)
     start = models.DateTimeField()
     batch = models.BigIntegerField()
 
@@ -174,7 +176,7 @@ class DirtyWindow(models.Model):
 class WindowProfile(models.Model):
     """Counts of one hour: version × window × segment, replaced as a whole. `counts` is telemetry.profiles' packed form."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="profiles")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="profiles", db_index=False)
     version = models.CharField(max_length=200, blank=True)
     start = models.DateTimeField()
     segment = models.CharField(max_length=200, blank=True)

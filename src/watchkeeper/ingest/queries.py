@@ -8,16 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Sum, Window
-from django.db.models.functions import RowNumber
+from django.db.models import QuerySet, Sum
 
-from watchkeeper.core.evidence import Heartbeat, LoggedEvent, Point, WindowCount
+from watchkeeper.core.evidence import Heartbeat, LoggedEvent, WindowCount
 from watchkeeper.history.bulk import prepared
 from watchkeeper.history.services import plain
 from watchkeeper.ingest.models import Batch, Event, LogColumn, MetricPoint, QuarantinedRow, StreamTimer, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
-
-POINTS_PER_SERIES = 5
 
 
 def heartbeats(models: Collection[UUID]) -> dict[UUID, dict[str, Heartbeat]]:
@@ -41,27 +38,6 @@ def _timers(models: Collection[UUID]) -> QuerySet[StreamTimer, Any]:  # Any: val
 def _newest(models: Collection[UUID]) -> QuerySet[StreamTimer, Any]:  # Any: values of columns
     found = StreamTimer.objects.filter(model__among=models, stream__in=("predictions", "labels"))
     return found.values_list("model_id", "last_received_at").order_by("last_received_at")
-
-
-def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
-    """The newest points of each series (metric, dataset, version, segment), oldest first."""
-    points: dict[UUID, list[Point]] = defaultdict(list)
-    for model_id, name, value, at, received_at, dataset, version, segment in _points(models):
-        point = Point(name=name, value=value, timestamp=at, received_at=received_at, dataset=dataset, version=version, segment=segment)
-        points[model_id].append(point)
-    return points
-
-
-@prepared
-def _points(models: Collection[UUID]) -> QuerySet[MetricPoint, Any]:  # Any: values of columns
-    rank = Window(
-        RowNumber(), partition_by=[F("model"), F("name"), F("dataset"), F("version"), F("segment")], order_by=[F("timestamp").desc(), F("id").desc()]
-    )
-    found = MetricPoint.objects.filter(model__among=models).annotate(rank=rank).filter(rank__lte=POINTS_PER_SERIES)
-    return found.order_by("timestamp", "id").values_list("model_id", *_POINT)
-
-
-_POINT = ("name", "value", "timestamp", "received_at", "dataset", "version", "segment")
 
 
 def series(model: UUID, *, name: str, since: datetime) -> QuerySet[MetricPoint]:

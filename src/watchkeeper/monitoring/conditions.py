@@ -6,11 +6,12 @@ resolves a problem, so timers stand still while nothing is known; leaving `firin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from watchkeeper.core.finding import DataState, Finding, Outcome
 
@@ -55,8 +56,7 @@ class Rule:
     hold: timedelta = ZERO
 
 
-@dataclass(frozen=True, kw_only=True)
-class Condition:
+class Condition(NamedTuple):
     """`since` is when the state became true. `elapsed` is the running timer of pending or recovering, at its last known reading `read_at`.
 
     `recent` are the last m known outcomes (True = fired), `past` the last 21 states, newest last.
@@ -88,8 +88,7 @@ def step(before: Condition, finding: Finding, rule: Rule, *, at: datetime) -> tu
     if finding.outcome is Outcome.UNKNOWN:
         return _unknown(before, finding, at)
     fired = finding.outcome is Outcome.FIRED
-    known = replace(
-        before,
+    known = before._replace(
         data=finding.data,
         no_data_since=None,
         errors=0,
@@ -105,15 +104,15 @@ def step(before: Condition, finding: Finding, rule: Rule, *, at: datetime) -> tu
 def fail(before: Condition, *, at: datetime) -> tuple[Condition, Step]:
     """The condition after an evaluation that failed: the state stays; from the third failure on the data counts as in error."""
     errors = before.errors + 1
-    stopped = replace(before, errors=errors, read_at=None)
+    stopped = before._replace(errors=errors, read_at=None)
     if errors < ERRORS_UNTIL_TOLD:
         return stopped, Step.NOTHING
-    after = replace(stopped, data=DataState.ERROR, no_data_since=before.no_data_since or at)
+    after = stopped._replace(data=DataState.ERROR, no_data_since=before.no_data_since or at)
     return after, Step.ERRED if errors == ERRORS_UNTIL_TOLD else Step.NOTHING
 
 
 def _unknown(before: Condition, finding: Finding, at: datetime) -> tuple[Condition, Step]:
-    after = replace(before, data=finding.data, no_data_since=before.no_data_since or at, errors=0, read_at=None)
+    after = before._replace(data=finding.data, no_data_since=before.no_data_since or at, errors=0, read_at=None)
     lost_sight = before.is_counted and before.no_data_since is None
     return after, Step.LOST_SIGHT if lost_sight else Step.NOTHING
 
@@ -121,15 +120,15 @@ def _unknown(before: Condition, finding: Finding, at: datetime) -> tuple[Conditi
 def _fired(known: Condition, finding: Finding, rule: Rule, at: datetime) -> tuple[Condition, Step]:
     true_since = min(finding.since or at, at)
     if known.state is State.FIRING:
-        return replace(known, peak=_peak(known), read_at=at), Step.STILL_FIRING
+        return known._replace(peak=_peak(known), read_at=at), Step.STILL_FIRING
     if known.state is State.RECOVERING:
-        return replace(known, state=State.FIRING, since=at, elapsed=ZERO, read_at=at, peak=_peak(known)), Step.FIRED_AGAIN
+        return known._replace(state=State.FIRING, since=at, elapsed=ZERO, read_at=at, peak=_peak(known)), Step.FIRED_AGAIN
     if known.state is State.OK:
-        pending = replace(known, state=State.PENDING, since=true_since, true_since=true_since, elapsed=at - true_since, read_at=at)
+        pending = known._replace(state=State.PENDING, since=true_since, true_since=true_since, elapsed=at - true_since, read_at=at)
     else:
-        pending = replace(known, elapsed=_running(known, at), read_at=at)
+        pending = known._replace(elapsed=_running(known, at), read_at=at)
     if pending.elapsed >= rule.for_ and sum(pending.recent) >= rule.n:
-        return replace(pending, state=State.FIRING, since=at, elapsed=ZERO, peak=pending.value), Step.FIRED
+        return pending._replace(state=State.FIRING, since=at, elapsed=ZERO, peak=pending.value), Step.FIRED
     return pending, Step.STARTED_PENDING if known.state is State.OK else Step.NOTHING
 
 
@@ -137,12 +136,12 @@ def _quiet(known: Condition, finding: Finding, rule: Rule, at: datetime) -> tupl
     if known.state in (State.OK, State.PENDING):
         return _settled(known, at if known.state is State.PENDING or known.since is None else known.since), Step.NOTHING
     if not finding.is_clear:
-        held = replace(known, state=State.FIRING, elapsed=ZERO, read_at=at, since=known.since if known.state is State.FIRING else at)
+        held = known._replace(state=State.FIRING, elapsed=ZERO, read_at=at, since=known.since if known.state is State.FIRING else at)
         return held, Step.STILL_FIRING if known.state is State.FIRING else Step.FIRED_AGAIN
     if known.state is State.FIRING:
-        recovering = replace(known, state=State.RECOVERING, since=at, elapsed=ZERO, read_at=at)
+        recovering = known._replace(state=State.RECOVERING, since=at, elapsed=ZERO, read_at=at)
     else:
-        recovering = replace(known, elapsed=_running(known, at), read_at=at)
+        recovering = known._replace(elapsed=_running(known, at), read_at=at)
     if recovering.elapsed >= rule.hold:
         return _settled(recovering, at), Step.RESOLVED
     return recovering, Step.STARTED_RECOVERING if known.state is State.FIRING else Step.NOTHING
@@ -151,7 +150,7 @@ def _quiet(known: Condition, finding: Finding, rule: Rule, at: datetime) -> tupl
 def _settled(known: Condition, since: datetime) -> Condition:
     if known.state is State.OK and known.since == since:
         return known
-    return replace(known, state=State.OK, since=since, true_since=None, elapsed=ZERO, read_at=None, peak=None)
+    return known._replace(state=State.OK, since=since, true_since=None, elapsed=ZERO, read_at=None, peak=None)
 
 
 def _running(known: Condition, at: datetime) -> timedelta:
@@ -173,7 +172,7 @@ def _with_past(after: Condition) -> Condition:
     is_flapping = changes > FLAPPING_START or (after.is_flapping and changes >= FLAPPING_STOP)
     if (past, is_flapping) == (after.past, after.is_flapping):
         return after
-    return replace(after, past=past, is_flapping=is_flapping)
+    return after._replace(past=past, is_flapping=is_flapping)
 
 
 @lru_cache(maxsize=10_000)

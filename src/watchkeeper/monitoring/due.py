@@ -61,9 +61,17 @@ class Due:
         return _params(self.type, self.own, self.policy)
 
 
-def claimed(claim: str) -> list[Due]:
+@dataclass(frozen=True)
+class Claim:
+    """Bindings one worker asked for, under a key of its own."""
+
+    key: str
+    bindings: list[UUID]
+
+
+def claimed(claim: Claim) -> list[Due]:
     """The bindings held under a claim, those of a model side by side."""
-    return [_due(*columns) for columns in _claimed(claim)]
+    return [_due(*columns) for columns in _claimed(claim.bindings, claim.key)]
 
 
 def due_of(binding: UUID) -> Due:
@@ -72,8 +80,8 @@ def due_of(binding: UUID) -> Due:
 
 
 @prepared
-def _claimed(claim: str) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
-    return RiskBinding.objects.filter(claim=claim).order_by("model", "id").values_list(*_COLUMNS)
+def _claimed(bindings: list[UUID], claim: str) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
+    return RiskBinding.objects.filter(id__among=bindings, claim=claim).order_by("model", "id").values_list(*_COLUMNS)
 
 
 @prepared

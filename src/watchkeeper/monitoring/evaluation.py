@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
@@ -25,7 +24,7 @@ from watchkeeper.core.settings import settings
 from watchkeeper.core.text import N_, Text
 from watchkeeper.history.bulk import execute_many, insert_rows, prepared, update_rows
 from watchkeeper.monitoring.conditions import Condition, Step, fail, step
-from watchkeeper.monitoring.due import Due, due_of
+from watchkeeper.monitoring.due import Claim, Due, due_of
 from watchkeeper.monitoring.evidence import load_evidence
 from watchkeeper.monitoring.models import ConditionRow, FindingCount, FiredFinding, RiskBinding
 from watchkeeper.monitoring.rows import Reached, save_conditions, stored_conditions
@@ -36,8 +35,7 @@ AT_ONCE = 500
 VANISHED = Finding.unknown(Text(N_("this segment sent nothing")))
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """One evaluated binding: its findings by segment, or the error that stopped it."""
 
     binding: Due
@@ -46,8 +44,7 @@ class Evaluation:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """A step of one condition, for the layers above. `at` is when it became true, not when the worker got there."""
 
     binding: Due
@@ -73,20 +70,29 @@ class Transition:
         return self.is_new or (self.before.state, self.before.data) != (self.condition.state, self.condition.data)
 
 
-def claim_due(*, now: datetime, limit: int = AT_ONCE) -> str:
-    """Claim due bindings for the time of a lease; returns the claim, under which `due.claimed` finds them."""
-    claim = uuid4().hex
-    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    due = RiskBinding.objects.filter(free, next_due_at__lte=now).order_by("next_due_at").values_list("id", flat=True)[:limit]
-    RiskBinding.objects.filter(free, next_due_at__lte=now, id__among=list(due)).update(
-        claim=claim, claimed_until=now + timedelta(seconds=settings().lease_seconds)
-    )
+def claim_due(*, now: datetime) -> Claim | None:
+    """Claim due bindings for the time of a lease; None when none is due. Others may have been faster: `claimed` reads what is ours."""
+    due = [id for (id,) in _due(now)]
+    if not due:
+        return None
+    claim = Claim(uuid4().hex, due)
+    _free(now).filter(id__among=due).update(claim=claim.key, claimed_until=now + timedelta(seconds=settings().lease_seconds))
     return claim
 
 
-def still_claimed(claim: str, bindings: Collection[UUID]) -> dict[UUID, datetime | None]:
+@prepared
+def _due(now: datetime) -> QuerySet[RiskBinding, Any]:  # Any: values of columns
+    return _free(now).order_by("next_due_at").values_list("id")[:AT_ONCE]
+
+
+def _free(now: datetime) -> QuerySet[RiskBinding]:
+    """Due, and claimed by nobody."""
+    return RiskBinding.objects.filter(Q(claimed_until=None) | Q(claimed_until__until=now), next_due_at__until=now)
+
+
+def still_claimed(claim: Claim, bindings: Collection[UUID]) -> dict[UUID, datetime | None]:
     """Those still held under the claim, and so until the transaction ends, with their due times as they are now."""
-    return dict(_held(bindings, claim))
+    return dict(_held(bindings, claim.key))
 
 
 @prepared

@@ -20,6 +20,7 @@ from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
 from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest import queries as ingest
+from watchkeeper.ingest.points import recent_points
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry.models import RegisteredModel
@@ -90,8 +91,8 @@ def _expected_at(expected: Mapping[str, str] | None, now: datetime) -> datetime 
 
 
 def _metric_history(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
-    declared, points = registry.declared_metrics(models), ingest.recent_points(models)
-    newest, baselines = ingest.newest_rows(models), registry.baselines(models)
+    declared, points = registry.declared_metrics(models), recent_points(models)
+    newest, trainings = ingest.newest_rows(models), registry.trainings(models)
     registered = _registered(models)
     starts = [created_at for _, created_at in registered] + [point.received_at for of_model in points.values() for point in of_model]
     outages = tuple(_outages(since=min(starts, default=now)))
@@ -101,7 +102,7 @@ def _metric_history(models: Collection[UUID], now: datetime) -> Mapping[UUID, Ev
             registered_at=created_at,
             declared=tuple(declared.get(id, ())),
             points=tuple(points.get(id, ())),
-            baseline=baselines[id].metrics if id in baselines else {},
+            baseline=trainings[id].metrics if id in trainings else {},
             newest_rows_at=newest.get(id),
             outages=outages,
         )
@@ -115,11 +116,11 @@ def _volumes(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]
 
 
 def _schemas(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
-    baselines, seen = registry.baselines(models), ingest.seen_columns(models, within=SEEN_WITHIN)
+    trainings, seen = registry.trainings(models), ingest.seen_columns(models, within=SEEN_WITHIN)
     return {
         id: Schemas(
             now=now,
-            trained=baselines[id].schema if id in baselines else None,
+            trained=trainings[id].schema if id in trainings else None,
             seen=seen[id][0] if id in seen else None,
             seen_at=seen[id][1] if id in seen else None,
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from watchkeeper.core.finding import DataState
-from watchkeeper.monitoring.conditions import COUNTS_IN_LIGHT, State
+from watchkeeper.monitoring.conditions import State
 
 HIGH = 3
 
@@ -25,8 +26,7 @@ class Cutoffs:
     red_from: int = 3
 
 
-@dataclass(frozen=True)
-class Contribution:
+class Contribution(NamedTuple):
     """One binding of criticality 1-3: the states and data of its segments."""
 
     binding: str
@@ -36,15 +36,15 @@ class Contribution:
 
     @property
     def is_counted(self) -> bool:
-        return any(state in COUNTS_IN_LIGHT for state in self.states)
+        return State.FIRING in self.states or State.RECOVERING in self.states
 
     @property
     def is_known(self) -> bool:
-        return bool(self.data) and all(data is DataState.FRESH for data in self.data)
+        return bool(self.data) and self.data.count(DataState.FRESH) == len(self.data)
 
     @property
     def is_ok(self) -> bool:
-        return self.is_known and all(state is State.OK for state in self.states)
+        return self.is_known and self.states.count(State.OK) == len(self.states)
 
 
 @dataclass(frozen=True)

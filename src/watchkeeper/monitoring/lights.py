@@ -15,11 +15,14 @@ from django.db.models.functions import Cast
 
 from watchkeeper.core.finding import DataState
 from watchkeeper.core.settings import settings
-from watchkeeper.history.bulk import insert_rows, prepared
+from watchkeeper.history.bulk import insert_rows, prepared, update_rows
 from watchkeeper.monitoring.conditions import State
 from watchkeeper.monitoring.light import Contribution, Cutoffs, Light, Reading, read_light
 from watchkeeper.monitoring.models import ConditionRow, LightChange, ModelLight, RiskBinding
+from watchkeeper.monitoring.rows import DATA, STATES
 from watchkeeper.registry.models import RegisteredModel
+
+_LIGHT = ("light", "score", "known", "total", "since")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
         by_model[model].append(_Counted(id, type, criticality))
     tiers: dict[UUID, int] = dict(_tiers(models))
     conditions = _conditions([binding.id for group in by_model.values() for binding in group])
-    saved: list[ModelLight] = []
+    new: list[tuple[Any, ...]] = []  # Any: values of `_LIGHT`, and the model
+    moved: list[tuple[Any, ...]] = []
     changes: list[LightChange] = []
     steps: list[LightStep] = []
     for model_id in models:
@@ -84,14 +88,15 @@ def update_lights(models: Collection[UUID], *, now: datetime) -> list[LightStep]
         before = Light(stored.light) if stored else Light.GREY
         is_new_light = stored is None or before is not reading.light
         since = now if stored is None or is_new_light else stored.since
-        saved.append(ModelLight(model_id, light=reading.light, score=reading.score, known=reading.known, total=reading.total, since=since))
+        (moved if stored else new).append((reading.light, reading.score, reading.known, reading.total, since, model_id))
         if is_new_light or (stored and stored.score != reading.score):
             causes = _causes(reading, by_model[model_id], conditions)
             changes.append(LightChange(model_id=model_id, at=now, light=reading.light, score=reading.score, causes=causes))
         if is_new_light:
             steps.append(LightStep(model_id, before, reading.light, reading.score))
     insert_rows(changes)
-    ModelLight.objects.bulk_create(saved, update_conflicts=True, unique_fields=["model"], update_fields=["light", "score", "known", "total", "since"])
+    update_rows(ModelLight, _LIGHT, moved)
+    insert_rows([ModelLight(model_id=model, **dict(zip(_LIGHT, light, strict=True))) for *light, model in new], ignore_conflicts=True)
     return steps
 
 
@@ -103,14 +108,14 @@ def cutoffs(tier: int | None) -> Cutoffs:
 def _conditions(bindings: Collection[UUID]) -> dict[UUID, list[_Stored]]:
     found: dict[UUID, list[_Stored]] = defaultdict(list)
     for binding, state, data, value, limit, explanation in _stored(bindings):
-        found[binding].append(_Stored(State(state), DataState(data), value, limit, explanation))
+        found[binding].append(_Stored(STATES[state], DATA[data], value, limit, explanation))
     return found
 
 
 @prepared
 def _lights(models: Collection[UUID]) -> QuerySet[ModelLight, Any]:  # Any: values of columns
     shown = ModelLight.objects.filter(model__among=models).order_by("model").select_for_update()
-    return shown.values_list("model_id", "light", "score", "known", "total", "since")
+    return shown.values_list("model_id", *_LIGHT)
 
 
 @prepared

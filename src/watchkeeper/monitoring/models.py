@@ -26,7 +26,7 @@ class Policy(models.Model):
 class PolicyVersion(models.Model):
     """One version of a policy: never changed; bindings pin it."""
 
-    policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="versions")
+    policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     params = models.JSONField(default=dict)
     schedule = models.JSONField(null=True)
@@ -73,7 +73,6 @@ class RiskBinding(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_due_at"], condition=Q(next_due_at__isnull=False), name="binding_due"),  # the worker's queue
-            models.Index(fields=["claim"], condition=~Q(claim=""), name="binding_claim"),  # what this worker holds
         ]
 
     def __str__(self) -> str:
@@ -83,7 +82,7 @@ class RiskBinding(models.Model):
 class ConditionRow(models.Model):
     """The stored form of conditions.Condition, one per binding and segment (pooled = empty)."""
 
-    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="conditions")
+    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="conditions", db_index=False)
     segment = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=10)
     data = models.CharField(max_length=12)
@@ -114,7 +113,7 @@ class ConditionRow(models.Model):
 class FiredFinding(models.Model):
     """A finding that fired, kept for years. Quiet ones are counted per day."""
 
-    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="fired_findings")
+    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="fired_findings", db_index=False)
     segment = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField()
     value = models.FloatField(null=True)
@@ -131,7 +130,7 @@ class FiredFinding(models.Model):
 class FindingCount(models.Model):
     """How often a binding was evaluated on a day, by outcome."""
 
-    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="finding_counts")
+    binding = models.ForeignKey(RiskBinding, on_delete=models.CASCADE, related_name="finding_counts", db_index=False)
     day = models.DateField()
     quiet = models.PositiveIntegerField(default=0)
     fired = models.PositiveIntegerField(default=0)
@@ -169,7 +168,7 @@ class ModelLight(models.Model):
 class LightChange(models.Model):
     """Each change of light is a row with its causes: `[{binding, type, criticality, explanation, value, limit}]`."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="light_changes")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="light_changes", db_index=False)
     at = models.DateTimeField()
     light = models.CharField(max_length=6)
     score = models.PositiveIntegerField()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet, TextField
@@ -23,7 +22,7 @@ from watchkeeper.monitoring.models import ConditionRow
 
 _LETTER = {State.OK: "o", State.PENDING: "p", State.FIRING: "f", State.RECOVERING: "r"}
 _STATE = {letter: state for state, letter in _LETTER.items()}
-_STATES, _DATA = {str(state): state for state in State}, {str(data): data for data in DataState}
+STATES, DATA = {str(state): state for state in State}, {str(data): data for data in DataState}
 
 _READ = (
     "binding_id",
@@ -50,8 +49,7 @@ _SELDOM = ("state", "since", "true_since", "elapsed", "read_at", "no_data_since"
 _seldom = attrgetter(*_SELDOM)
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """A condition to be stored, and the words of the finding that led to it. `id` is None for one that is new."""
 
     id: int | None
@@ -93,8 +91,8 @@ def _condition(
     is_flapping: bool,
 ) -> Condition:
     return Condition(
-        state=_STATES[state],
-        data=_DATA[data],
+        state=STATES[state],
+        data=DATA[data],
         since=since,
         true_since=true_since,
         elapsed=timedelta(seconds=elapsed),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,11 +40,16 @@ def next_due(schedule: Schedule, *, after: datetime, spread_by: UUID) -> datetim
     model, so that its risks share one reading of the evidence."""
     if "every" in schedule:
         interval = _interval(schedule)
-        offset = int.from_bytes(hashlib.sha256(spread_by.bytes).digest()[:8]) % int(interval.total_seconds()) * timedelta(seconds=1)
-        return _EPOCH + offset + ((after - _EPOCH - offset) // interval + 1) * interval
+        first = _EPOCH + _offset(spread_by, interval)
+        return first + ((after - first) // interval + 1) * interval
     if "cron" in schedule:
         return next(_cron(schedule, after)).astimezone(UTC)
     return None
+
+
+@lru_cache(maxsize=100_000)
+def _offset(spread_by: UUID, interval: timedelta) -> timedelta:
+    return timedelta(seconds=int.from_bytes(hashlib.sha256(spread_by.bytes).digest()[:8]) % int(interval.total_seconds()))
 
 
 def missed_since(schedule: Schedule, *, due: datetime, now: datetime, spread_by: UUID) -> int:

@@ -65,7 +65,7 @@ class RegisteredModel(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=200)
-    unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="registered_models")
+    unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="registered_models", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.MODEL)
     purpose = models.TextField(blank=True)
     stage = models.CharField(max_length=20, choices=Stage.choices, default=Stage.PRODUCTION)
@@ -99,7 +99,7 @@ class Ownership(models.Model):
         BUSINESS = "business", N_("business")
         TECHNICAL = "technical", N_("technical")
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="ownerships")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="ownerships", db_index=False)
     side = models.CharField(max_length=10, choices=Side.choices)
     person = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="ownerships")
     team = models.ForeignKey(Team, null=True, on_delete=models.PROTECT, related_name="ownerships")
@@ -130,7 +130,7 @@ class Stakeholder(models.Model):
 class ModelVersion(models.Model):
     """One training or release. Several may be current (devices, shadow)."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="versions")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="versions", db_index=False)
     name = models.CharField(max_length=200)
     trained_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -152,7 +152,7 @@ class Baseline(models.Model):
         VALIDATION = "validation", N_("validation")
         ACCEPTED = "accepted", N_("accepted period")
 
-    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="baselines")
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="baselines", db_index=False)
     role = models.CharField(max_length=12, choices=Role.choices)
     schema = models.JSONField(null=True)  # column -> type
     metrics = models.JSONField(default=dict)
@@ -181,7 +181,7 @@ class Metric(models.Model):
         LOWER = "lower", N_("lower is better")
         NONE = "none", N_("neither")
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="metrics")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="metrics", db_index=False)
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.TECHNICAL)
     direction = models.CharField(max_length=8, choices=Direction.choices, default=Direction.NONE)
@@ -228,7 +228,7 @@ class IntegrationToken(models.Model):
 class LinkCheck(models.Model):
     """What the last check of a passport link said: evidence of `metadata_unreachable`."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="link_checks")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="link_checks", db_index=False)
     field = models.CharField(max_length=20)  # repository or documentation
     url = models.CharField(max_length=1000)
     checked_at = models.DateTimeField()
@@ -245,7 +245,7 @@ class LinkCheck(models.Model):
 class ApiReply(models.Model):
     """What an `Idempotency-Key` of POST /models was answered with, so that a repeat creates nothing."""
 
-    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, db_index=False)
     key = models.CharField(max_length=200)
     request_digest = models.CharField(max_length=64)
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
@@ -17,6 +17,7 @@ from watchkeeper.accounts.rights import Ability
 from watchkeeper.accounts.tokens import Token, same_digest
 from watchkeeper.core.errors import NotAllowed, NotFound
 from watchkeeper.core.evidence import CurrentVersion, DeclaredMetric, Link, Passport
+from watchkeeper.history.bulk import prepared
 from watchkeeper.registry.models import (
     Baseline,
     DataSource,
@@ -184,18 +185,32 @@ def links_to_check(*, before: datetime, limit: int) -> list[tuple[UUID, str, str
 
 def declared_metrics(models: Collection[UUID]) -> dict[UUID, list[DeclaredMetric]]:
     declared: dict[UUID, list[DeclaredMetric]] = defaultdict(list)
-    for metric in Metric.objects.filter(model__in=models):
-        declared[metric.model_id].append(DeclaredMetric(name=metric.name, kind=metric.kind, direction=metric.direction, unit=metric.unit))
+    for model, name, kind, direction, unit in _metrics(models):
+        declared[model].append(DeclaredMetric(name=name, kind=kind, direction=direction, unit=unit))
     return declared
 
 
-def baselines(models: Collection[UUID], *, role: str = "training") -> dict[UUID, Baseline]:
-    """The baseline of the current version (or of the newest when none is current), per model."""
-    found: dict[UUID, Baseline] = {}
-    ordered = Baseline.objects.filter(version__model__in=models, role=role).select_related("version")
-    for baseline in ordered.order_by("version__is_current", "created_at"):
-        found[baseline.version.model_id] = baseline
-    return found
+class Trained(NamedTuple):
+    """What is known of the training of a version: its metrics, and column name to type when they were sent."""
+
+    metrics: Mapping[str, float]
+    schema: Mapping[str, str] | None
+
+
+def trainings(models: Collection[UUID]) -> dict[UUID, Trained]:
+    """The training of the current version (or of the newest when none is current), per model."""
+    return {model: Trained(metrics, schema) for model, metrics, schema in _trainings(models)}
+
+
+@prepared
+def _metrics(models: Collection[UUID]) -> QuerySet[Metric, Any]:  # Any: values of columns
+    return Metric.objects.filter(model__among=models).values_list("model_id", "name", "kind", "direction", "unit")
+
+
+@prepared
+def _trainings(models: Collection[UUID]) -> QuerySet[Baseline, Any]:  # Any: values of columns
+    found = Baseline.objects.filter(version__model__among=models, role=Baseline.Role.TRAINING)
+    return found.order_by("version__is_current", "created_at").values_list("version__model_id", "metrics", "schema")
 
 
 def data_sources_visible_to(person: Person) -> QuerySet[DataSource]:

@@ -9,7 +9,6 @@ No event is what one expects: then the risk is quiet. It cannot know about event
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -68,7 +67,7 @@ def evaluate(evidence: Events, params: Params) -> Finding:
     fired = Finding.fired(
         Text(N_("event {type} came {at:time}; it counts for {within:duration}"), facts), since=newest.received_at, parts=(params.type,)
     )
-    return replace(fired, recheck_at=ends_at)
+    return fired._replace(recheck_at=ends_at)
 
 
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

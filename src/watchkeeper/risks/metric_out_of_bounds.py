@@ -13,10 +13,9 @@ It is unknown while no value came, while the baseline or the previous value is m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -90,7 +89,8 @@ def evaluate(evidence: MetricHistory, params: Params) -> Finding:
 
 
 def _judge(evidence: MetricHistory, params: Params) -> Finding:
-    points = sorted((point for point in evidence.points if _matches(point, params)), key=lambda point: (_spoken_at(point), point.received_at))
+    reported = evidence.points_by_metric.get(params.metric, ())
+    points = sorted((point for point in reported if _matches(point, params)), key=lambda point: (_spoken_at(point), point.received_at))
     if not points:
         return Finding.unknown(Text(N_("no value of {metric} came yet"), {"metric": params.metric}))
     newest = points[-1]
@@ -111,11 +111,11 @@ def _judge(evidence: MetricHistory, params: Params) -> Finding:
     if not isfinite(value):
         return Finding.unknown(Text(N_("{metric} and what it is compared with give no number"), {"metric": params.metric}))
     finding = _grade(newest, value, reference, evidence, params)
-    return replace(finding, recheck_at=at + limit) if limit else finding
+    return finding._replace(recheck_at=at + limit) if limit else finding
 
 
 def _matches(point: Point, params: Params) -> bool:
-    return point.name == params.metric and point.segment == params.segment and params.dataset in (None, point.dataset)
+    return point.segment == params.segment and params.dataset in (None, point.dataset)
 
 
 def _spoken_at(point: Point) -> datetime:
@@ -167,8 +167,7 @@ def _grade(newest: Point, value: float, reference: float, evidence: MetricHistor
     return Finding.quiet(text, value=value, limit=verdict.limit, is_clear=verdict.is_clear)
 
 
-@dataclass(frozen=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     words: str
     limit: float
     fires: bool = False

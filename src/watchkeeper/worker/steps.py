@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -29,6 +28,7 @@ from watchkeeper.ingest.profiling import refresh_profiles
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.monitoring.due import claimed
+from watchkeeper.monitoring.evaluation import Evaluation
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry.services import save_link_check
 from watchkeeper.telemetry import engines
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 CHECK_LINKS_EVERY = timedelta(hours=1)
 CLAIMS = 10  # of due bindings, before the other steps have their turn
-IN_ONE_TRANSACTION = 100
+SHARE_SECONDS = 5.0  # of evaluations, before they are stored
 ROUNDS = 50
 DELIVER_SECONDS = 20.0  # of one round of deliveries
 
@@ -81,14 +81,25 @@ def evaluate(shop: Workshop) -> int:
     for _ in range(CLAIMS):
         now = shop.now()
         claim = evaluation.claim_due(now=now)
-        bindings = claimed(claim)
-        if not bindings:
+        if not claim:
             break
         crash_point("evaluate: claimed, not evaluated")
-        evaluations = evaluation.evaluate(bindings, now=now)
-        while share := list(islice(evaluations, IN_ONE_TRANSACTION)):
+        for share in _shares(evaluation.evaluate(claimed(claim), now=now)):
             done += flow.settle(claim, share, now=now)
     return done
+
+
+def _shares(evaluations: Iterable[Evaluation]) -> Iterator[list[Evaluation]]:
+    """What is stored in one transaction: as much as came within a few seconds, so that slow ones do not outlast their claim."""
+    share: list[Evaluation] = []
+    begun = perf_counter()
+    for entry in evaluations:
+        share.append(entry)
+        if perf_counter() - begun > SHARE_SECONDS:
+            yield share
+            share, begun = [], perf_counter()
+    if share:
+        yield share
 
 
 def remind(shop: Workshop) -> int:
@@ -130,6 +141,8 @@ def _send(message: Message) -> Receipt:
 
 def seal(shop: Workshop) -> int:
     """Chain the newest Changes; one worker at a time."""
+    if not history.has_unsealed():
+        return 0
     fence = history.take_lease("sealer", holder=shop.name, now=shop.now(), seconds=settings().lease_seconds / 2)
     return history.seal_changes(now=shop.now()) if fence else 0
 

@@ -70,6 +70,10 @@ def _compact(telemetry: TelemetryLog, now: datetime) -> int:
     return done
 
 
+def _seal_stragglers(telemetry: TelemetryLog, now: datetime) -> int:
+    return history.seal_stragglers(now=now)
+
+
 def _verify(telemetry: TelemetryLog, now: datetime) -> int:
     """The history against its anchors; only a whole one gets the next."""
     result = history.verify_history(kept_anchors(settings().data))
@@ -99,5 +103,6 @@ JOBS = (
     Job("expire", timedelta(hours=1), _expire),
     Job("expire log", timedelta(days=1), _expire_log),
     Job("compact", timedelta(minutes=30), _compact),
+    Job("seal stragglers", timedelta(hours=1), _seal_stragglers),
     Job("verify history", timedelta(days=1), _verify),
 )

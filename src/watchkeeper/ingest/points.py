@@ -1,0 +1,61 @@
+"""Reported metrics: stored, and the newest of each series found without reading all that came before them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from watchkeeper.core.evidence import Point
+from watchkeeper.history.bulk import insert_rows, prepared
+from watchkeeper.ingest.models import MetricPoint
+
+MOMENTS = 2  # of each series: the one its newest value speaks of, and the one before
+_SERIES = ("model_id", "name", "dataset", "version", "segment")
+_POINT = ("name", "value", "timestamp", "received_at", "dataset", "version", "segment")
+
+
+def store_points(points: Sequence[MetricPoint]) -> None:
+    """Store points; what they push out of the newest of their series is not recent any more."""
+    insert_rows(points)
+    forget_older({point.model_id for point in points})
+
+
+def forget_older(models: Collection[UUID]) -> None:
+    """Keep the last value of each of the newest moments of a series. A point dated in the future speaks of its receipt: it must not
+    stand before all that follow."""
+    kept: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
+    older: list[int] = []
+    for at, id, series in sorted(((min(at, received_at), id, series) for id, at, received_at, *series in _recent_of(models)), reverse=True):
+        moments = kept[tuple(series)]
+        if at not in moments and len(moments) < MOMENTS:
+            moments.append(at)
+        else:
+            older.append(id)
+    if older:
+        MetricPoint.objects.filter(id__among=older).update(is_recent=False)
+
+
+def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
+    """The newest points of each series (metric, dataset, version, segment), oldest first."""
+    points: dict[UUID, list[Point]] = defaultdict(list)
+    for model_id, *point in _recent(models):
+        points[model_id].append(Point(*point))
+    for of_model in points.values():
+        of_model.sort(key=attrgetter("timestamp"))
+    return points
+
+
+@prepared
+def _recent(models: Collection[UUID]) -> QuerySet[MetricPoint, Any]:  # Any: values of columns
+    return MetricPoint.objects.filter(model__among=models, is_recent=True).values_list("model_id", *_POINT)
+
+
+@prepared
+def _recent_of(models: Collection[UUID]) -> QuerySet[MetricPoint, Any]:  # Any: values of columns
+    return MetricPoint.objects.filter(model__among=models, is_recent=True).values_list("id", "timestamp", "received_at", *_SERIES)
