@@ -218,8 +218,9 @@ def _column(field: Any, values: Sequence[Any]) -> Sequence[Any]:  # Any: values 
     """What `field.get_db_prep_save` gives, without asking it for each value: that costs more than the statement."""
     kind, ops = (field.target_field if field.is_relation else field).get_internal_type(), connection.ops
     match kind:
-        case "DateTimeField":  # the same few moments in thousands of rows
-            adapted = {value: value and ops.adapt_datetimefield_value(value) for value in set(values)}
+        case "DateTimeField" | "DateField":  # the same few moments in thousands of rows
+            adapt = ops.adapt_datetimefield_value if kind == "DateTimeField" else ops.adapt_datefield_value
+            adapted = {value: value and adapt(value) for value in set(values)}
             return [adapted[value] for value in values]
         case "UUIDField":
             return values if connection.features.has_native_uuid_field else [value and value.hex for value in values]

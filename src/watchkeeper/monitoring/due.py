@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet, TextField
@@ -40,8 +39,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """`own` and `policy` are parameters as stored JSON; `params` reads them."""
 
     id: UUID
@@ -61,8 +59,7 @@ class Due:
         return _params(self.type, self.own, self.policy)
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """Bindings one worker asked for, under a key of its own."""
 
     key: str
