@@ -18,9 +18,10 @@ import pytest
 
 django.setup()  # before the other conftests, which import models
 
-from tests.platform import Platform  # noqa: E402 Django first
+from tests.platform import Platform  # noqa: E402 - Django first
 from tests.receiver import Receiver  # noqa: E402 - the same
 from watchkeeper.core.clock import ManualClock  # noqa: E402 - the same
+from watchkeeper.core.garbage import collect_seldom  # noqa: E402 - the same
 from watchkeeper.core.settings import settings  # noqa: E402 - the same
 from watchkeeper.history import anchors  # noqa: E402 - the same
 
@@ -29,6 +30,10 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="the same tests, run many more times (make faults)")
+
+
+def pytest_collection_finish() -> None:
+    collect_seldom()  # as web and worker do
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +22,6 @@ from watchkeeper.monitoring import services as monitoring
 from watchkeeper.monitoring.models import ConditionRow, FindingCount, ModelLight, RiskBinding
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.worker import steps
-from watchkeeper.worker.loop import collect_seldom
 
 DAYS, METRICS = 30, 8
 STEPS = (steps.evaluate, steps.remind, steps.deliver, steps.seal)
@@ -33,15 +30,6 @@ STEPS = (steps.evaluate, steps.remind, steps.deliver, steps.seal)
 @pytest.fixture
 def platform(db: None, clock: ManualClock, tmp_path: Path) -> Platform:
     return Platform(clock, tmp_path)
-
-
-@pytest.fixture
-def as_in_a_worker() -> Iterator[None]:
-    thresholds = gc.get_threshold()
-    collect_seldom()
-    yield
-    gc.set_threshold(*thresholds)
-    gc.unfreeze()
 
 
 def a_company(platform: Platform, count: int) -> list[RegisteredModel]:
@@ -67,7 +55,6 @@ def a_company(platform: Platform, count: int) -> list[RegisteredModel]:
     return models
 
 
-@pytest.mark.usefixtures("as_in_a_worker")
 def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs) -> None:
     count, chance = runs(6, 200), random.Random(3)  # noqa: S311 - a seed, not a secret
     models = a_company(platform, count)

@@ -14,10 +14,12 @@ from watchkeeper import wire  # isort: skip
 from watchkeeper.api.ingest import IngestApp  # isort: skip
 from watchkeeper.cli.logs import set_up_logs  # isort: skip
 from watchkeeper.core.clock import clock_of  # isort: skip
+from watchkeeper.core.garbage import collect_seldom  # isort: skip
 from watchkeeper.core.settings import settings  # isort: skip
 
 set_up_logs()
 ingest = IngestApp(clock_of(settings().data, is_demo=settings().is_demo), settings())
+collect_seldom()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:  # Any: WSGI

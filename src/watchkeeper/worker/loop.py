@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -11,6 +10,7 @@ import httpx
 import structlog
 from django.db import DatabaseError, close_old_connections, connection
 
+from watchkeeper.core.garbage import collect_seldom
 from watchkeeper.core.settings import settings
 from watchkeeper.monitoring import beats
 from watchkeeper.worker.steps import STEPS, Workshop
@@ -30,14 +30,6 @@ def run(shop: Workshop, *, stop: threading.Event) -> None:
         did = cycle(shop)
         if not did:
             stop.wait(IDLE_SECONDS)
-
-
-def collect_seldom() -> None:
-    """Thousands of short-lived rows at a time: looking for cycles among them after every 700, and among all that was ever imported, is a
-    sixth of the work (tests/faults/test_thirty_days.py)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
 
 
 def cycle(shop: Workshop) -> int:

@@ -14,7 +14,7 @@ NUMERIC = ["hour", "distance", "temp", "dewp", "humid", "wind_dir", "wind_speed"
 CATEGORICAL = ["carrier", "origin", "dest"]
 FEATURES = NUMERIC + CATEGORICAL
 LATE_MINUTES = 30
-TRAINED_UNTIL = datetime(2013, 3, 1)  # noqa: DTZ001 New York's clock, as the data
+TRAINED_UNTIL = datetime(2013, 3, 1)  # noqa: DTZ001 - New York's clock, as the data
 LAST_DAY = datetime(2013, 12, 31)  # noqa: DTZ001 - the same
 VERSION = "2013-02"
 
