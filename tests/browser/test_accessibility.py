@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import shot
+from tests.conftest import Runs
 from tests.servers import Server
 
 SERIOUS = ("serious", "critical")
@@ -44,12 +46,17 @@ PAGES = {
 }
 
 
+BUSINESS = {"name": "missed_late_per_1000", "kind": "business", "direction": "lower", "unit": "per 1,000 flights"}
+
+
 @pytest.fixture(scope="module")
 def addresses(server: Server) -> dict[str, str]:
     """A model with an incident, made through the API."""
     key = {"Authorization": f"Bearer {server.run('api-key', 'create', '--role', 'admin')}"}
     with httpx.Client(base_url=f"{server.url}/api/v1", headers=key, timeout=20) as api:
-        made = api.post("/models", json={"name": "Late flights", "unit": "Travel/Operations", "data_sources": ["dwh.flights"]}).json()
+        made = api.post(
+            "/models", json={"name": "Late flights", "unit": "Travel/Operations", "data_sources": ["dwh.flights"], "metrics": [BUSINESS]}
+        ).json()
         rule = {"type": "metric_out_of_bounds", "params": {"metric": "brier", "upper": 0.16}, "criticality": 3, "schedule": {"on": "event"}}
         api.post(f"/models/{made['id']}/risks", json=rule)
         rows = [{"name": "brier", "value": 0.11 + day / 100, "timestamp": f"2026-11-{10 + day}T06:00:00Z"} for day in range(10)]
@@ -72,17 +79,19 @@ def state(browser: Browser, server: Server) -> Iterator[dict]:
     context.close()
 
 
-@pytest.mark.parametrize(("width", "theme", "language"), [(1440, "light", "en"), (390, "dark", "ru")])
-def test_pages_are_accessible_and_fit(
-    browser: Browser, server: Server, addresses: dict[str, str], state: dict, width: int, theme: str, language: str
-) -> None:
-    context = browser.new_context(storage_state=state, viewport={"width": width, "height": 900}, color_scheme=theme, locale=language)
-    context.add_cookies([{"name": "language", "value": language, "url": server.url}])
-    page = context.new_page()
-    found = [
-        problem for name, path in PAGES.items() for problem in problems(page, server, name, path.format(**addresses), f"{width}-{theme}-{language}")
-    ]
-    context.close()
+EVERY_RUN = [(1440, "light", "en"), (390, "dark", "ru")]
+LOOKS = EVERY_RUN + [look for look in product((1440, 390), ("light", "dark"), ("en", "ru")) if look not in EVERY_RUN]
+
+
+def test_pages_are_accessible_and_fit(browser: Browser, server: Server, addresses: dict[str, str], state: dict, runs: Runs) -> None:
+    found = []
+    for width, theme, language in LOOKS[: runs(len(EVERY_RUN), len(LOOKS))]:
+        context = browser.new_context(storage_state=state, viewport={"width": width, "height": 900}, color_scheme=theme, locale=language)
+        context.add_cookies([{"name": "language", "value": language, "url": server.url}])
+        page = context.new_page()
+        for name, path in PAGES.items():
+            found += problems(page, server, name, path.format(**addresses), f"{width}-{theme}-{language}")
+        context.close()
 
     assert found == []
 

@@ -77,4 +77,5 @@ def test_a_sentence_stands_in_words_and_a_date_that_is_none_stays_text(platform:
 
     for page in (client.get("/changes/"), client.get(f"/models/{model.id}/changes/")):
         assert "Explanation mape is 18, above the upper limit 12; measured" in said(page), said(page)[said(page).find("Explanation") :][:200]
+        assert "Type Metric out of bounds" in said(page)
         assert "2026-99-99T99:99 is no date" in said(page)

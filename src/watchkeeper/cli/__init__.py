@@ -42,6 +42,15 @@ def use_folder(data: Path | None) -> Path:
     return settings().data
 
 
+def use_installation(data: Path | None) -> Path:
+    """The same for a folder that must be set up already."""
+    folder = use_folder(data)
+    from watchkeeper.cli.founding import check_schema
+
+    check_schema(folder)
+    return folder
+
+
 @app.command()
 def up(data: Data = None, port: Port = 8000, host: Host = "127.0.0.1", processes: Processes = 1) -> None:
     """Web and worker together on this machine; prints the address and, the first time, a one-time sign-in link."""
@@ -108,7 +117,7 @@ def evaluate(
     model: str, risk: Annotated[str, typer.Argument()] = "", data: Data = None, dry_run: Annotated[bool, typer.Option("--dry-run")] = False
 ) -> None:
     """Evaluate the risks of a model now and explain; with --dry-run nothing is written."""
-    use_folder(data)
+    use_installation(data)
     from watchkeeper.cli.evaluating import evaluate_model
 
     raise SystemExit(evaluate_model(out, model=model, risk=risk, dry_run=dry_run))
@@ -117,7 +126,7 @@ def evaluate(
 @app.command()
 def backup(to: Path, data: Data = None) -> None:
     """A consistent copy of the control store (SQLite) and of the log, while everything runs."""
-    use_folder(data)
+    use_installation(data)
     from watchkeeper.cli.backups import back_up
 
     out.print(f"Backed up to {back_up(to)}.")
@@ -149,7 +158,7 @@ def create_key(
 @app.command("sign-in")
 def sign_in(email: Annotated[str, typer.Argument(help="Default: the first administrator.")] = "", data: Data = None) -> None:
     """Print a one-time sign-in link, for somebody who lost access."""
-    use_folder(data)
+    use_installation(data)
     from watchkeeper.cli.founding import sign_in_link
     from watchkeeper.core.settings import settings
 
@@ -172,7 +181,7 @@ def verify(
     anchor: Annotated[list[str] | None, typer.Option(help="NUMBER:HASH of a record, as you wrote it down; may be repeated.")] = None,
 ) -> None:
     """Walk the hash chain of the change log, compare it with its anchors, and name the first bad record."""
-    use_folder(data)
+    use_installation(data)
     from watchkeeper.core.settings import settings
     from watchkeeper.history.anchors import kept_anchors, parse_anchor
     from watchkeeper.history.services import verify_history

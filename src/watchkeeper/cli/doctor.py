@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
 from watchkeeper import channels, risks
 from watchkeeper.alerts.queries import broken_channels, people_without_channel
-from watchkeeper.cli.founding import now
+from watchkeeper.cli.founding import now, waiting_migrations
 from watchkeeper.core.settings import settings
 from watchkeeper.history.anchors import kept_anchors
 from watchkeeper.history.services import verify_history
@@ -40,7 +39,9 @@ class Check:
 
 def examine(out: Console) -> int:
     """Print every check; 1 when something is wrong."""
-    found = [check for examine_one in CHECKS for check in examine_one()]
+    found = list(_database())
+    if found[0].level is Level.FINE:  # the others read it
+        found += [check for examine_one in CHECKS for check in examine_one()]
     colours = {Level.FINE: "green", Level.WARNING: "yellow", Level.WRONG: "red"}
     for check in found:
         out.print(
@@ -51,13 +52,12 @@ def examine(out: Console) -> int:
 
 def _database() -> Iterator[Check]:
     try:
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        waiting = waiting_migrations()
     except DatabaseError as problem:
         yield Check("W001", Level.WRONG, f"The database does not answer: {problem}", "Look at WATCHKEEPER_DATABASE_URL and at the server.")
         return
     if waiting:
-        yield Check("W002", Level.WRONG, f"{len(waiting)} migrations are waiting.", "Run `watchkeeper migrate`.")
+        yield Check("W002", Level.WRONG, f"{waiting} migrations are waiting.", "Start `watchkeeper up` once, or run `watchkeeper migrate`.")
         return
     yield Check("W001", Level.FINE, f"The database answers ({connection.vendor}) and is up to date.")
 
@@ -104,7 +104,7 @@ def _history() -> Iterator[Check]:
         yield Check("W050", Level.FINE, f"The history is intact: {result.sealed} records sealed, {result.unsealed} waiting.")
 
 
-CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (_database, _disk, _worker, _plugins, _channels, _history)
+CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (_disk, _worker, _plugins, _channels, _history)
 
 
 def show_settings(out: Console) -> None:

@@ -6,12 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 
 from watchkeeper.accounts import queries, services
 from watchkeeper.alerts import flow
 from watchkeeper.core.clock import clock_of
-from watchkeeper.core.errors import NotFound
+from watchkeeper.core.errors import Conflict, NotFound
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import PLATFORM
 from watchkeeper.registry.services import Owners
@@ -21,6 +23,20 @@ FIRST = "administrator@watchkeeper.localhost"
 
 def now() -> datetime:
     return clock_of(settings().data, is_demo=settings().is_demo).now()
+
+
+def waiting_migrations() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def check_schema(folder: Path) -> None:
+    """Refuse a folder in which nothing was ever installed, or something older."""
+    if waiting_migrations():
+        raise Conflict(
+            f"The database of {folder.resolve()} is not there yet, or of an earlier version.",
+            remedy="Start `watchkeeper up` once, or name another folder with --data.",
+        )
 
 
 def migrate() -> None:

@@ -13,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from watchkeeper.accounts.models import Person
 from watchkeeper.core.errors import NotFound
+from watchkeeper.incidents.causes import Cause
 from watchkeeper.incidents.models import MANY_SEGMENTS, Incident, PlanStep, TimelineEntry
 from watchkeeper.monitoring.conditions import COUNTS_IN_LIGHT, ERRORS_UNTIL_TOLD
 from watchkeeper.monitoring.models import ConditionRow
@@ -146,3 +147,8 @@ def step_of(incident: Incident, position: int) -> PlanStep:
 def timeline_of(incident: Incident) -> list[TimelineEntry]:
     """Newest first."""
     return list(incident.timeline.order_by("-at", "-id"))
+
+
+def choices() -> dict[str, list[tuple[str, str]]]:
+    """Stored values of an incident with their untranslated words."""
+    return {"how": list(Incident.How.choices), "cause": list(Cause.choices)}

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext, gettext_noop
 
+from watchkeeper import risks
+from watchkeeper.accounts import queries as accounts
+from watchkeeper.incidents import queries as incidents
 from watchkeeper.registry import queries as registry
 from watchkeeper.web import present
 from watchkeeper.web.schema_forms import as_json, label_of
@@ -127,9 +131,26 @@ def _all_ids(values: Iterable[Any]) -> Iterator[str]:  # Any: JSON
 def _differences(before: dict[str, Any], after: dict[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:  # Any: JSON
     """Fields with both values as text; one that was and stays empty says nothing."""
     for field in dict.fromkeys([*before, *after]):
-        was, became = _shown(before.get(field), names), _shown(after.get(field), names)
+        was, became = (_coded(field, side.get(field)) or _shown(side.get(field), names) for side in (before, after))
         if (was, became) != (NOTHING, NOTHING):
             yield gettext(label_of(field)), was, became
+
+
+def _coded(field: str, value: Any) -> str:  # Any: JSON
+    """The words of a stored code: "rule_changed" as an incident's end, "metric_out_of_bounds" as a type."""
+    words = _codes().get(field, {}).get(value, "") if isinstance(value, str) else ""
+    return gettext(words) if words else ""
+
+
+@cache
+def _codes() -> Mapping[str, Mapping[str, str]]:
+    registered = registry.choices()
+    return {
+        **{field: dict(known) for field, known in {**registered, **incidents.choices()}.items()},
+        "kind": dict([*registered["kind"], *registered["metric_kind"]]),
+        "role": dict(accounts.role_choices()),
+        "type": {key: kind.title for key, kind in risks.catalogue().items()},
+    }
 
 
 def _shown(value: Any, names: Mapping[str, str]) -> str:  # Any: JSON
