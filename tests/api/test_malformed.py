@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,12 @@ def odd_arrow(dice: random.Random) -> bytes:
 
 def test_whatever_is_sent_is_answered_in_words_and_never_by_5xx(caller: Any, runs: Runs) -> None:
     dice = random.Random(20261122)  # noqa: S311 - a seed, not a secret
-    process, peak = psutil.Process(), 0
-    warm = 0
+    process, peak, warm = psutil.Process(), 0, 0
+    answers: Counter[int] = Counter()
     for number in range(runs(400, 10_000)):
         body, headers = odd_body(dice)
         status, sent, answer = caller(dice.choice(["POST", "POST", "POST", "PUT", "GET"]), dice.choice(STREAMS), body, **headers)
+        answers[status] += 1
         assert status < 500, (status, body[:300], headers)
         document = json.loads(answer)
         if status >= 400:
@@ -142,6 +144,7 @@ def test_whatever_is_sent_is_answered_in_words_and_never_by_5xx(caller: Any, run
         if number == 200:
             warm = process.memory_info().rss
         peak = max(peak, process.memory_info().rss)
+    print(f"{answers.total():,} calls: {dict(sorted(answers.items()))}; memory {warm >> 20} MB after 200 of them, at most {peak >> 20} MB")
     assert peak < warm + 200 * 2**20  # memory stays flat
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 
@@ -63,6 +66,54 @@ def test_skipping_needs_a_reason(owner: Client, incident: Incident) -> None:
     owner.post(f"/incidents/{incident.number}/steps/1/", {"do": "skip", "reason": " "})
 
     assert incident.steps.get(position=1).done_at is None
+
+
+def test_htmx_reads_the_page_again_when_a_click_is_refused(owner: Client, incident: Incident) -> None:
+    answer = owner.post(f"/incidents/{incident.number}/steps/1/", {"do": "skip", "reason": ""}, headers={"HX-Request": "true"})
+
+    assert (answer.status_code, answer.headers["HX-Refresh"], answer.content) == (204, "true", b"")
+    assert "Skipping a step needs a reason." in said(owner.get(f"/incidents/{incident.number}/"))
+
+
+def test_an_acknowledgement_ends_within_90_days(owner: Client, incident: Incident) -> None:
+    refused = owner.post(f"/incidents/{incident.number}/acknowledge/", {"until": "2999-01-01T10:00"}, follow=True)
+
+    incident.refresh_from_db()
+    assert incident.state == "open"
+    assert "An acknowledgement lasts at most 90 days." in refused.content.decode()
+
+
+def test_what_was_closed_while_it_fired_says_so(owner: Client, incident: Incident) -> None:
+    owner.post(f"/incidents/{incident.number}/resolve/", {"cause": "data_shift", "reason": "known season"})
+
+    page = said(owner.get(f"/incidents/{incident.number}/"))
+
+    assert "Closed by hand while it fired: the light of the model stays, and the incident opens again on" in page
+
+
+def test_a_cost_so_far_is_an_amount_of_money(owner: Client, platform: Platform) -> None:
+    model = platform.register("Costly")
+    risk = platform.only(model, "metric_out_of_bounds", params={"metric": "mape", "upper": 12}, cost_per_day=Decimal(1000))
+    platform.measure(model, "mape", 18.4)
+    platform.work(minutes=7)
+    found = platform.incident(risk)
+    assert found
+
+    page = said(owner.get(f"/incidents/{found.number}/"))
+
+    assert re.search(r"\$\d+\.\d\d so far", page), page[page.find("Cost") :][:100]
+
+
+def test_a_value_beyond_all_measure_is_drawn(owner: Client, platform: Platform, incident: Incident) -> None:
+    platform.measure(incident.model, "mape", 1.2e59)
+    platform.work(minutes=10)
+
+    for address in (
+        f"/incidents/{incident.number}/",
+        f"/incidents/{incident.number}/chart/",
+        f"/models/{incident.model_id}/chart/?metric=mape&days=30",
+    ):
+        assert "1.2e+59" in owner.get(address).content.decode(), address
 
 
 def test_a_comment_stands_in_the_timeline_escaped(owner: Client, incident: Incident) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from watchkeeper.history.actors import PLATFORM
 from watchkeeper.registry.services import Owners
 
 FIRST = "administrator@watchkeeper.localhost"
+LOCK = 20_130_101  # any number that nobody else locks
 
 
 def now() -> datetime:
@@ -40,8 +44,26 @@ def check_schema(folder: Path) -> None:
 
 
 def migrate() -> None:
-    call_command("migrate", verbosity=0, interactive=False)
-    services.found_company(settings().company, actor=PLATFORM, now=now())
+    with _one_at_a_time():
+        call_command("migrate", verbosity=0, interactive=False)
+        services.found_company(settings().company, actor=PLATFORM, now=now())
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Commands that start together wait for each other: on this machine by a file, on others by the database they share."""
+    with (settings().data / "migrate.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if connection.vendor != "postgresql":
+            yield
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def welcome(address: str, folder: Path) -> None:

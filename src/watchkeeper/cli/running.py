@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,10 +14,21 @@ from collections.abc import Sequence
 import structlog
 
 from watchkeeper.cli.tethered import tethered_command
+from watchkeeper.core.errors import Conflict
 
 log = structlog.get_logger()
 THREADS = 32  # as many callers as wait for one group commit
 RESTART_AFTER = 1.0
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken: web processes share theirs, so a second server would get every other call of the first."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as problem:
+        raise Conflict(
+            f"Port {port} of {host} cannot be used: {problem.strerror}.", remedy="Stop what uses it, or choose another with --port."
+        ) from problem
 
 
 def web_command(*, host: str, port: int, processes: int) -> list[str]:

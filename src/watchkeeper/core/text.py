@@ -82,11 +82,13 @@ class _Formatter(string.Formatter):
 def number(value: float, *, language: str = "en") -> str:
     """A number with four significant digits, as people write it in the language.
 
-    >>> number(0.123456), number(1234567.0), number(18.4)
-    ('0.1235', '1,234,567', '18.4')
+    >>> number(0.123456), number(1234567.0), number(18.4), number(1.5e60)
+    ('0.1235', '1,234,567', '18.4', '1.5e+60')
     """
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
+    if abs(value) >= 1e15:
+        return f"{value:.4g}"
     if abs(value) >= 1000:
         return format_decimal(round(value), format="#,##0", locale=language)
     return format_decimal(float(f"{value:.4g}"), format="#,##0.##########", locale=language)

@@ -22,6 +22,7 @@ from watchkeeper.monitoring.models import RiskBinding
 REOPEN_MANUAL_AFTER = timedelta(hours=24)
 ACKNOWLEDGED_FOR = {3: timedelta(hours=2)}
 ACKNOWLEDGED_FOR_ELSE = timedelta(hours=24)
+MOST_ACKNOWLEDGED = timedelta(days=90)
 
 
 def close_open(bindings: Sequence[RiskBinding], *, how: Incident.How, now: datetime) -> list[News]:
@@ -43,10 +44,13 @@ def acknowledge(incident: Incident, *, by: Person, now: datetime, until: datetim
     incident.acknowledged_until = until or now + lasts
     if incident.acknowledged_until <= now:
         raise InvalidInput("The time until which it is acknowledged has passed.", remedy="Give a later time, or none.")
+    if incident.acknowledged_until - now > MOST_ACKNOWLEDGED:
+        raise InvalidInput("An acknowledgement lasts at most 90 days.", remedy="Give an earlier time; acknowledge it again then.")
     incident.next_reminder_at, incident.escalate_at = incident.acknowledged_until, None
     incident.assignee = incident.assignee or by
     incident.save()
-    _by_person(incident, "acknowledged", by, now, {"until": incident.acknowledged_until})
+    text = Text(N_("acknowledged; reminders resume {until:time}"), {"until": incident.acknowledged_until.isoformat()})
+    _by_person(incident, action="acknowledged", by=by, now=now, after={"until": incident.acknowledged_until}, text=text)
 
 
 @transaction.atomic
@@ -54,7 +58,15 @@ def assign(incident: Incident, *, to: Person, by: Person, now: datetime) -> News
     _lock_open(incident)
     before, incident.assignee = incident.assignee_id, to
     incident.save(update_fields=["assignee"])
-    _by_person(incident, "assigned", by, now, {"assignee": to.id, "before": before}, text=Text(N_("assigned to {name}"), {"name": str(to)}))
+    _by_person(
+        incident,
+        action="assigned",
+        by=by,
+        now=now,
+        after={"assignee": to.id},
+        before={"assignee": before},
+        text=Text(N_("assigned to {name}"), {"name": str(to)}),
+    )
     return News(incident, Happening.ASSIGNED, incident.timeline.filter(kind="assigned").count())
 
 
@@ -86,7 +98,9 @@ def tick_step(step: PlanStep, *, is_done: bool, by: Person, now: datetime, skipp
         N_("skipped step {position}: {reason}") if skipped_reason else N_("ticked step {position}") if is_done else N_("took back step {position}")
     )
     text = Text(template, {"position": step.position, "reason": skipped_reason})
-    _by_person(step.incident, "step", by, now, {"step": step.position, "is_done": is_done, "skipped_reason": skipped_reason}, text=text)
+    _by_person(
+        step.incident, action="step", by=by, now=now, after={"step": step.position, "is_done": is_done, "skipped_reason": skipped_reason}, text=text
+    )
 
 
 @transaction.atomic
@@ -107,7 +121,7 @@ def resolve(incident: Incident, *, cause: str, reason: str, by: Person, now: dat
     incident.resolved_by, incident.resolution, incident.cause = by, reason.strip(), cause
     incident.reopen_at = now + REOPEN_MANUAL_AFTER if still_fires else None
     incident.save()
-    _by_person(incident, "resolved", by, now, {"cause": cause, "reason": reason}, comment=reason.strip())
+    _by_person(incident, action="resolved", by=by, now=now, after={"cause": cause, "reason": reason}, comment=reason.strip())
     return News(incident, Happening.RESOLVED, incident.reopened)
 
 
@@ -118,14 +132,24 @@ def set_cause(incident: Incident, *, cause: str, by: Person, now: datetime) -> N
         raise InvalidInput(f"{cause!r} is not a cause.", remedy=f"One of: {', '.join(Cause.values)}.", fields={"cause": "required"})
     incident.cause = cause
     incident.save(update_fields=["cause"])
-    _by_person(incident, "cause", by, now, {"cause": cause}, text=Text(N_("cause: {cause:word}"), {"cause": str(Cause(cause).label)}))
+    _by_person(
+        incident, action="cause", by=by, now=now, after={"cause": cause}, text=Text(N_("cause: {cause:word}"), {"cause": str(Cause(cause).label)})
+    )
 
 
 def _by_person(
-    incident: Incident, action: str, by: Person, now: datetime, after: dict[str, object], *, text: Text | None = None, comment: str = ""
+    incident: Incident,
+    *,
+    action: str,
+    by: Person,
+    now: datetime,
+    after: dict[str, object],
+    before: dict[str, object] | None = None,
+    text: Text | None = None,
+    comment: str = "",
 ) -> None:
     timeline_entry(incident, action, text or Text(""), at=now, actor=Actor.person(by.id), comment=comment).save()
-    record(actor=Actor.person(by.id), action=action, on="incident", id=incident.number, model=incident.model_id, now=now, after=after)
+    record(actor=Actor.person(by.id), action=action, on="incident", id=incident.number, model=incident.model_id, now=now, before=before, after=after)
 
 
 def _lock_open(incident: Incident) -> None:

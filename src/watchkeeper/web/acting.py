@@ -68,7 +68,9 @@ def button(view: View[P]) -> View[P]:
 
 
 def back(request: HttpRequest) -> HttpResponse:
-    """To the page the button stood on."""
+    """To the page the button stood on; htmx, which would put all of it in the place of a fragment, reads the page again."""
+    if "HX-Request" in request.headers:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     origin = request.headers.get("Referer", "")
     return redirect(origin if url_has_allowed_host_and_scheme(origin, {request.get_host()}) else "/")
 

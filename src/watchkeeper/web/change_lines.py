@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PLATFORM = gettext_noop("the platform")
 THE_MODEL = gettext_noop("the model itself")
+UNIT_OF_MEASURE = gettext_noop("Unit of measure")
 NOTHING = "–"
 FIELDS = (
     gettext_noop("Action plan"),
@@ -99,7 +100,7 @@ def lines_of(found: Sequence[Change], *, seen_by: Person) -> list[Line]:
             actor=_actor(change, names),
             model=names.get(str(change.model_id), ""),
             subject=names.get(change.object_id, ""),
-            fields=tuple(_differences(change.before or {}, change.after or {}, names)),
+            fields=tuple(_differences(change, names)),
             number=change.seal.number if hasattr(change, "seal") else None,
         )
         for change in found
@@ -128,12 +129,14 @@ def _all_ids(values: Iterable[Any]) -> Iterator[str]:  # Any: JSON
         yield from _ids(value)
 
 
-def _differences(before: dict[str, Any], after: dict[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:  # Any: JSON
+def _differences(change: Change, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Fields with both values as text; one that was and stays empty says nothing."""
+    before, after = change.before or {}, change.after or {}
     for field in dict.fromkeys([*before, *after]):
         was, became = (_coded(field, side.get(field)) or _shown(side.get(field), names) for side in (before, after))
         if (was, became) != (NOTHING, NOTHING):
-            yield gettext(label_of(field)), was, became
+            label = UNIT_OF_MEASURE if (change.object_type, field) == ("metric", "unit") else label_of(field)
+            yield gettext(label), was, became
 
 
 def _coded(field: str, value: Any) -> str:  # Any: JSON

@@ -95,7 +95,7 @@ def _values(enumeration: ast.ClassDef) -> Iterator[str]:
 
 
 def _arguments(call: ast.Call, name: str, package: str) -> Iterator[str]:
-    if name == "record":
+    if name in ("record", "_by_person"):
         yield from (text for keyword in call.keywords if keyword.arg in ("action", "on") for text in _texts(keyword.value))
     elif name in ERRORS:
         yield from (text for value in [*call.args[:1], *(k.value for k in call.keywords if k.arg == "remedy")] for text in _texts(value))

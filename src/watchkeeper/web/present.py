@@ -82,6 +82,7 @@ def money(amount: Decimal | float | None) -> str:
     """An amount in the installation's currency, or that it is unknown: never 0 for unknown."""
     if amount is None:
         return gettext("unknown")
-    return str(format_compact_currency(amount, settings().currency, locale=language(), fraction_digits=2 if amount < 1000 else 1)).replace(
+    rounded = Decimal(amount).quantize(Decimal("0.01"))
+    return str(format_compact_currency(rounded, settings().currency, locale=language(), fraction_digits=2 if amount < 1000 else 1)).replace(
         ".0\u00a0", "\u00a0"
     )

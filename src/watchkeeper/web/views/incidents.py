@@ -62,7 +62,11 @@ def _context(request: HttpRequest, incident: Incident, **forms: Any) -> dict[str
     return {
         "incident": incident,
         "title": monitoring.title_of(incident.binding.type),
-        "colour": "grey" if not incident.is_open else "red" if incident.criticality >= cutoffs(incident.model.tier).red_from else "yellow",
+        "colour": "green"
+        if not still_fires and not incident.is_open
+        else "red"
+        if incident.criticality >= cutoffs(incident.model.tier).red_from
+        else "yellow",
         "units": model_page.head(person, incident.model_id, now=now()).units,
         "plan": incident_page.plan(incident),
         "timeline": incident_page.timeline(incident, seen_by=person),

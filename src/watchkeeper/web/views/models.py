@@ -60,6 +60,9 @@ def overview(request: HttpRequest, id: UUID) -> HttpResponse:
     head, moment = context["head"], now()
     named = model_page.named_metrics(head.model)
     asked = _moment(request.GET.get("at", ""))
+    if asked and not head.model.created_at <= asked <= moment:
+        messages.warning(request, gettext("Choose a moment between the registration of the model and now."))
+        asked = None
     context |= {
         "why": model_page.why(head),
         "main_metrics": _main_metrics(head, named),
