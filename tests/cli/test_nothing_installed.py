@@ -17,7 +17,7 @@ import pytest
     ],
 )
 def test_it_says_what_to_do(command: list[str], says: str, tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "watchkeeper", *command, "--data", str(tmp_path)]
+    line = [sys.executable, "-m", "watchkeeper.cli", *command, "--data", str(tmp_path)]
 
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
