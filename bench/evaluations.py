@@ -32,6 +32,9 @@ def run() -> Iterator[Row]:
     set_up()
     now = datetime.now(UTC)
     models = _models(now)
+    from watchkeeper.core.garbage import collect_seldom
+
+    collect_seldom()  # as the worker does
     for kind, (type, params) in RISKS.items():
         speed = max(_speed(models, type, params, now))
         what = f"evaluations, {kind} ({type}), {MODELS:,} bindings"

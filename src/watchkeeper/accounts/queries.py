@@ -13,6 +13,7 @@ from watchkeeper.accounts.models import ApiKey, Person, Role, RoleGrant, Team, U
 from watchkeeper.accounts.rights import Ability, units_where
 from watchkeeper.accounts.tokens import Token, same_digest
 from watchkeeper.core.errors import InvalidInput, NotFound
+from watchkeeper.history.bulk import prepared_objects
 
 TOUCH_EVERY = timedelta(minutes=1)
 
@@ -91,11 +92,17 @@ def people_with(role: Role, *, on: Unit) -> list[Person]:
 
 def holders(roles: Collection[Role]) -> dict[tuple[UUID, str], list[Person]]:
     """Active people by unit and role, for every unit."""
-    grants = RoleGrant.objects.filter(role__in=roles, person__is_active=True, person__is_service=False).select_related("person")
     found: dict[tuple[UUID, str], list[Person]] = defaultdict(list)
-    for grant in grants.order_by("person__created_at", "person_id"):
-        found[grant.unit_id, grant.role].append(grant.person)
+    for grant in _grants():
+        if grant.role in roles:
+            found[grant.unit_id, grant.role].append(grant.person)
     return found
+
+
+@prepared_objects
+def _grants() -> QuerySet[RoleGrant]:
+    grants = RoleGrant.objects.filter(person__is_active=True, person__is_service=False)
+    return grants.select_related("person").order_by("person__created_at", "person_id")
 
 
 def person_of_key(token: Token | None, *, now: datetime) -> Person | None:

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.accounts.queries import holders, people_with, root_unit
 from watchkeeper.alerts.models import Channel, Notification
+from watchkeeper.history.bulk import prepared, prepared_objects
 from watchkeeper.incidents.models import Incident
 from watchkeeper.incidents.news import HIGH, Happening, News
 from watchkeeper.monitoring.light import Light
@@ -59,19 +61,18 @@ class Search:
         if all(entry.happening in ENDS and entry.incident.kind == Incident.Kind.RISK for entry in news):
             return  # the end is told to those who heard of the beginning: nobody is searched
         self._owners_of = owners_by_side(models)
-        self._unit_of = dict(RegisteredModel.objects.filter(id__in=models).values_list("id", "unit_id"))
-        self._units = {unit.id: unit for unit in Unit.objects.all()}
+        self._unit_of: dict[UUID, UUID] = dict(_units_of(models))
+        self._units = {unit.id: unit for unit in _units()}
         self._circles = holders((Role.MAINTAINER, Role.RISK_OFFICER, Role.ADMINISTRATOR))
         self._find_channels(models, {entry.incident.assignee_id for entry in news if entry.incident.assignee_id})
 
     def _find_channels(self, models: Collection[UUID], people: set[UUID]) -> None:
         groups = (*self._circles.values(), *(owners for side in self._owners_of.values() for owners in side.values()))
         people = people | {person.id for group in groups for person in group}
-        wanted = Q(model__in=models) | Q(unit__isnull=False) | Q(person__in=people)
         self._of_person: dict[UUID, list[Channel]] = defaultdict(list)
         self._of_model: dict[UUID, list[Channel]] = defaultdict(list)
         self._of_unit: dict[UUID, list[Channel]] = defaultdict(list)
-        for channel in Channel.objects.filter(wanted, removed_at=None).order_by("created_at", "id"):
+        for channel in _channels(models, people):
             if channel.model_id:
                 self._of_model[channel.model_id].append(channel)
             elif channel.unit_id:
@@ -130,8 +131,30 @@ class Search:
         ]
 
 
+@prepared
+def _units_of(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
+    return RegisteredModel.objects.filter(id__among=models).values_list("id", "unit_id")
+
+
+@prepared_objects
+def _units() -> QuerySet[Unit]:
+    return Unit.objects.all()
+
+
+@prepared_objects
+def _channels(models: Collection[UUID], people: Collection[UUID]) -> QuerySet[Channel]:
+    wanted = Q(model__among=models) | Q(unit__isnull=False) | Q(person__among=people)
+    return Channel.objects.filter(wanted, removed_at=None).order_by("created_at", "id")
+
+
 ENDS = (Happening.RESOLVED, Happening.SETTLED)
 BEGINNINGS = (Happening.OPENED, Happening.REOPENED, Happening.ESCALATED, Happening.FLAPPING)
+
+
+@prepared_objects
+def _beginnings_of(incidents: Collection[int]) -> QuerySet[Notification]:
+    heard = Notification.objects.filter(incident__among=incidents, kind__in=BEGINNINGS, suppressed="")
+    return heard.select_related("person", "channel").order_by("id")
 
 
 def administrators() -> list[Person]:
@@ -140,9 +163,8 @@ def administrators() -> list[Person]:
 
 def _told_before(incidents: Collection[int]) -> dict[int, list[Recipient]]:
     """The end is told to those who heard of the beginning, and to nobody else: what was suppressed was not heard."""
-    told = Notification.objects.filter(incident__in=incidents, kind__in=BEGINNINGS, suppressed="").select_related("person", "channel").order_by("id")
     chosen: dict[int, dict[str, Recipient]] = defaultdict(dict)
-    for entry in told:
+    for entry in _beginnings_of(incidents) if incidents else ():
         if not (entry.channel and entry.channel.removed_at) and not (entry.person and not entry.person.is_active):
             chosen[entry.incident_id].setdefault(entry.recipient, Recipient(Why.TOLD_BEFORE, entry.person, entry.channel))
     return {incident: list(found.values()) for incident, found in chosen.items()}

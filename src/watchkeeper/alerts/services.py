@@ -45,7 +45,7 @@ def notify(news: Sequence[News], *, now: datetime) -> list[Notification]:
     if not news:
         return []
     intents: list[Notification] = []
-    lights = dict(ModelLight.objects.filter(model__in={n.incident.model_id for n in news}).values_list("model_id", "light"))
+    lights: dict[UUID, str] = dict(_lights({entry.incident.model_id for entry in news}))
     search = Search(news, lights)
     said: list[TimelineEntry] = []
     for entry in news:
@@ -56,6 +56,11 @@ def notify(news: Sequence[News], *, now: datetime) -> list[Notification]:
     insert_rows(said)
     insert_rows(intents, ignore_conflicts=True)
     return intents
+
+
+@prepared
+def _lights(models: Collection[UUID]) -> QuerySet[ModelLight, Any]:  # Any: values of columns
+    return ModelLight.objects.filter(model__among=models).values_list("model_id", "light")
 
 
 def _snapshot(incident: Incident, light: str) -> dict[str, Any]:  # Any: JSON

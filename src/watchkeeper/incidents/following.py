@@ -10,12 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from watchkeeper.core.text import N_, Text
+from watchkeeper.history.bulk import prepared, prepared_objects
 from watchkeeper.incidents.book import Book, set_timers
 from watchkeeper.incidents.models import MANY_SEGMENTS, Incident
 from watchkeeper.incidents.news import HIGH, Happening, News
@@ -67,15 +69,15 @@ def _matters(transition: Transition) -> bool:
 
 
 def _known(by_binding: dict[UUID, list[Transition]]) -> _Known:
-    open_now = Incident.objects.filter(binding__among=list(by_binding)).exclude(state=Incident.State.RESOLVED)
     known = _Known({}, {})
-    for incident in open_now.select_for_update():
+    for incident in _open_now(list(by_binding)):
         if incident.kind == Incident.Kind.PLATFORM:
             known.platform[incident.binding_id] = incident
         else:
             known.open[incident.binding_id, incident.segment] = incident
     tellable = [transition for group in by_binding.values() for transition in group if _may_be_told(transition, known)]
-    known.bindings = _bindings({transition.binding.id for transition in tellable})
+    tellable_ids = {transition.binding.id for transition in tellable}
+    known.bindings = {binding.id: binding for binding in _bindings(tellable_ids)} if tellable_ids else {}
     for incident in (*known.open.values(), *known.platform.values()):
         if incident.binding_id in known.bindings:
             incident.binding = known.bindings[incident.binding_id]
@@ -91,9 +93,14 @@ def _may_be_told(transition: Transition, known: _Known) -> bool:
     return (has_none and transition.step in _FIRING) or bool(transition.before.errors and not transition.condition.errors)
 
 
-def _bindings(ids: Collection[UUID]) -> dict[UUID, RiskBinding]:
-    found = RiskBinding.objects.filter(id__among=ids).select_related("policy_version__policy") if ids else ()
-    return {binding.id: binding for binding in found}
+@prepared_objects
+def _open_now(bindings: Collection[UUID]) -> QuerySet[Incident]:
+    return Incident.objects.filter(binding__among=bindings).exclude(state=Incident.State.RESOLVED).select_for_update()
+
+
+@prepared_objects
+def _bindings(ids: Collection[UUID]) -> QuerySet[RiskBinding]:
+    return RiskBinding.objects.filter(id__among=ids).select_related("policy_version__policy")
 
 
 def _learn_past(known: _Known, bindings: Collection[UUID]) -> None:
@@ -103,8 +110,14 @@ def _learn_past(known: _Known, bindings: Collection[UUID]) -> None:
     for incident in _newest(past):
         incident.binding = known.bindings[incident.binding_id]
         known.last[incident.binding_id, incident.segment] = incident
-    for number, binding, segment in past.filter(reopen_at__isnull=False).values_list("number", "binding_id", "segment"):
+    for number, binding, segment in _waiting_to_reopen(bindings):
         known.by_hand[binding, segment] = number
+
+
+@prepared
+def _waiting_to_reopen(bindings: Collection[UUID]) -> QuerySet[Incident, Any]:  # Any: values of columns
+    waiting = Incident.objects.filter(binding__among=bindings, kind=Incident.Kind.RISK, reopen_at__isnull=False)
+    return waiting.values_list("number", "binding_id", "segment")
 
 
 def _newest(incidents: QuerySet[Incident]) -> Iterable[Incident]:

@@ -17,7 +17,7 @@ from watchkeeper.accounts.rights import Ability
 from watchkeeper.accounts.tokens import Token, same_digest
 from watchkeeper.core.errors import NotAllowed, NotFound
 from watchkeeper.core.evidence import CurrentVersion, DeclaredMetric, Link, Passport
-from watchkeeper.history.bulk import prepared
+from watchkeeper.history.bulk import prepared, prepared_objects
 from watchkeeper.registry.models import (
     Baseline,
     DataSource,
@@ -93,7 +93,7 @@ def _active_others(entry: Ownership) -> bool:
 
 def owners_by_side(models: Collection[UUID]) -> dict[str, dict[UUID, list[Person]]]:
     """Active people behind the technical and the business owners, team members included, per model."""
-    found = list(Ownership.objects.filter(model__in=models).select_related("person").order_by("id"))
+    found = _ownerships(models)
     members = _members({entry.team_id for entry in found if entry.team_id})
     owners: dict[str, dict[UUID, dict[UUID, Person]]] = {side: defaultdict(dict) for side in ("technical", "business")}
     for entry in found:
@@ -101,6 +101,11 @@ def owners_by_side(models: Collection[UUID]) -> dict[str, dict[UUID, list[Person
             if person.is_active:
                 owners[entry.side][entry.model_id][person.id] = person
     return {side: {model: list(people.values()) for model, people in of_models.items()} for side, of_models in owners.items()}
+
+
+@prepared_objects
+def _ownerships(models: Collection[UUID]) -> QuerySet[Ownership]:
+    return Ownership.objects.filter(model__among=models).select_related("person").order_by("id")
 
 
 def owner_names(models: Collection[UUID]) -> dict[UUID, list[str]]:
