@@ -38,6 +38,8 @@ def settle(claim: Claim, evaluations: Sequence[Evaluation], *, now: datetime) ->
     with transaction.atomic():
         still_ours = evaluation.still_claimed(claim, [e.binding.id for e in evaluations])
         kept = [e for e in evaluations if e.binding.id in still_ours]
+        if not kept:  # another worker took over while this one was frozen
+            return 0
         transitions = evaluation.store(kept, now=now, due=still_ours)
         news = follow(transitions, now=now)
         update_lights(evaluation.models_to_light(transitions), now=now)
