@@ -83,6 +83,19 @@ def test_an_acknowledgement_ends_within_90_days(owner: Client, incident: Inciden
     assert "An acknowledgement lasts at most 90 days." in refused.content.decode()
 
 
+def test_what_is_over_stays_green_when_the_risk_fires_anew(owner: Client, platform: Platform, incident: Incident) -> None:
+    for value in (9, 18.4):
+        platform.measure(incident.model, "mape", value)
+        platform.work(hours=2)
+    newest = platform.incident(incident.binding)
+    assert newest
+    assert newest.number != incident.number
+
+    pages = [owner.get(f"/incidents/{number}/").context["colour"] for number in (incident.number, newest.number)]
+
+    assert pages == ["green", "red"]
+
+
 def test_what_was_closed_while_it_fired_says_so(owner: Client, incident: Incident) -> None:
     owner.post(f"/incidents/{incident.number}/resolve/", {"cause": "data_shift", "reason": "known season"})
 

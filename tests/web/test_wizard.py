@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from django.test import Client
 
 from tests.platform import Platform
@@ -27,6 +28,17 @@ NAMED = {
     "technical": "",
     "business": "",
 }
+
+
+@pytest.mark.parametrize("tier", ["1", "2", "3"])
+def test_every_tier_that_is_offered_can_be_chosen(platform: Platform, tier: str) -> None:
+    client = maintainer(platform)
+    offered = re.findall(r'<option value="(\d)"', client.get("/models/new/").content.decode().partition('name="tier"')[2].partition("</select>")[0])
+
+    client.post("/models/new/", NAMED | {"tier": tier})
+
+    assert offered == ["1", "2", "3"]
+    assert RegisteredModel.objects.get().tier == int(tier)
 
 
 def maintainer(platform: Platform) -> Client:

@@ -47,11 +47,8 @@ def answer(response: httpx.Response) -> dict[str, Any]:  # Any: JSON
 def reason(response: httpx.Response) -> str:
     """The server's own words: a problem's detail (RFC 9457), or the first row error."""
     told = answer(response)
-    return (
-        f"HTTP {response.status_code} {told.get('detail') or told.get('title') or first_error(told) or response.reason_phrase}"[:500]
-        .strip()
-        .rstrip(".")
-    )
+    words = told.get("detail") or told.get("title") or first_error(told) or response.reason_phrase
+    return f"HTTP {response.status_code} {words}"[:500].strip().rstrip(".")
 
 
 def first_error(told: dict[str, Any]) -> str:  # Any: JSON

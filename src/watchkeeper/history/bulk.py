@@ -25,15 +25,16 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 @lru_cache(maxsize=100_000)
-def _moment(stored: bytes) -> datetime:
+def _parsed(stored: bytes) -> datetime:
     """What Django's own converter reads; the same few moments stand in thousands of rows."""
     return datetime.fromisoformat(stored.decode())
 
 
 import_module("django.db.backends.sqlite3.base")  # registers its own
-sqlite3.register_converter("datetime", _moment)
+sqlite3.register_converter("datetime", _parsed)
 
 Stored = TypeVar("Stored", bound=Model)
+Built = TypeVar("Built")
 _PLAIN = frozenset({"CharField", "TextField", "FloatField", "BooleanField", "PositiveIntegerField", "PositiveSmallIntegerField", "BigAutoField"})
 
 
@@ -112,30 +113,37 @@ def prepared(build: Callable[..., QuerySet[Any, Any]]) -> Callable[..., Rows]:  
     The function says which rows, as a `values_list`; its arguments are lists after `__among`, moments after `__until` and `__since`, or texts.
     Called, it returns the rows.
     """
-    statements: dict[str, _Statement] = {}
-    count = len(signature(build).parameters)
+    statement = _built_once(build, _Statement)
 
     @wraps(build)
     def read(*arguments: Any) -> Rows:  # Any: lists of keys, moments, texts
-        if connection.vendor not in statements:
-            statements[connection.vendor] = _Statement(build(*map(_StandIn, range(count))))
-        return statements[connection.vendor].read(arguments)
+        return statement().read(arguments)
 
     return read
 
 
 def prepared_objects(build: Callable[..., QuerySet[Stored]]) -> Callable[..., list[Stored]]:
     """The same for objects, with what `select_related` names."""
-    statements: dict[str, _Objects] = {}
-    count = len(signature(build).parameters)
+    statement = _built_once(build, _Objects)
 
     @wraps(build)
     def read(*arguments: Any) -> list[Stored]:  # Any: lists of keys, moments, texts
-        if connection.vendor not in statements:
-            statements[connection.vendor] = _Objects(build(*map(_StandIn, range(count))))
-        return statements[connection.vendor].objects(arguments)
+        return statement().objects(arguments)
 
     return read
+
+
+def _built_once(build: Callable[..., QuerySet[Any, Any]], kind: Callable[[QuerySet[Any, Any]], Built]) -> Callable[[], Built]:  # Any: any row
+    """The statement of a read, for the database in use."""
+    statements: dict[str, Built] = {}
+    arguments = [_StandIn(place) for place in range(len(signature(build).parameters))]
+
+    def statement() -> Built:
+        if connection.vendor not in statements:
+            statements[connection.vendor] = kind(build(*arguments))
+        return statements[connection.vendor]
+
+    return statement
 
 
 class _Statement:

@@ -32,6 +32,14 @@ class Stage(models.TextChoices):
 EVALUATED_STAGES = (Stage.SHADOW, Stage.PRODUCTION, Stage.DEVELOPMENT)
 
 
+class Tier(models.IntegerChoices):
+    """How important a model is."""
+
+    FIRST = 1, N_("1, highest")
+    SECOND = 2, N_("2, middle")
+    THIRD = 3, N_("3, lowest")
+
+
 class ProblemType(models.TextChoices):
     UNKNOWN = "", N_("not said")
     BINARY = "binary", N_("binary classification")
@@ -70,7 +78,7 @@ class RegisteredModel(models.Model):
     purpose = models.TextField(blank=True)
     stage = models.CharField(max_length=20, choices=Stage.choices, default=Stage.PRODUCTION)
     problem_type = models.CharField(max_length=20, choices=ProblemType.choices, blank=True)
-    tier = models.PositiveSmallIntegerField(default=2)
+    tier = models.PositiveSmallIntegerField(default=Tier.SECOND)
     repository_link = models.CharField(max_length=1000, blank=True)
     documentation_link = models.CharField(max_length=1000, blank=True)
     tags = models.JSONField(default=list)

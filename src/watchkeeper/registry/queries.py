@@ -31,6 +31,7 @@ from watchkeeper.registry.models import (
     RegisteredModel,
     Stage,
     Stakeholder,
+    Tier,
 )
 
 
@@ -232,10 +233,11 @@ def visible_ids(person: Person) -> QuerySet[RegisteredModel, Any]:  # Any: one i
     return RegisteredModel.objects.visible_to(person).values("id")
 
 
-def choices() -> dict[str, list[tuple[str, str]]]:
+def choices() -> dict[str, list[tuple[Any, str]]]:  # Any: texts, and the numbers of tiers
     """What forms offer: values with their untranslated words. A model that is set up is not retired."""
     return {
         "kind": list(Kind.choices),
+        "tier": list(Tier.choices),
         "stage": [choice for choice in Stage.choices if choice[0] != Stage.RETIRED],
         "problem_type": list(ProblemType.choices),
         "metric_kind": list(Metric.Kind.choices),

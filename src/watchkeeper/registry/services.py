@@ -35,6 +35,7 @@ from watchkeeper.registry.models import (
     RegisteredModel,
     Stage,
     Stakeholder,
+    Tier,
 )
 
 SCOPES = ("ingest", "status:read", "controls:read")
@@ -412,7 +413,7 @@ def _check_fields(fields: Fields) -> None:
         raise InvalidInput(
             f"Without a value: {', '.join(empty)}.", remedy="Leave the field out, or give a value.", fields=dict.fromkeys(empty, "required")
         )
-    if not 1 <= fields.get("tier", 1) <= 3:
+    if fields.get("tier", Tier.FIRST) not in Tier.values:
         raise InvalidInput(f"Tier {fields['tier']} is not possible.", remedy="1 is the most important, 3 the least.", fields={"tier": "1-3"})
     if "name" in fields and not 0 < len(fields["name"]) <= 200:
         raise InvalidInput("A model needs a name of 1 to 200 characters.", remedy="Give it a name people will recognise.", fields={"name": "1-200"})

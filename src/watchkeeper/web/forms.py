@@ -157,7 +157,7 @@ class ModelForm(PlainForm):
     kind = forms.ChoiceField(label=_("Kind"))
     problem_type = forms.ChoiceField(label=_("Problem type"), required=False)
     stage = forms.ChoiceField(label=_("Stage"))
-    tier = forms.TypedChoiceField(label=_("Tier"), coerce=int, choices=[(1, _("1, highest")), (2, "2"), (3, "3"), (4, _("4, lowest"))])
+    tier = forms.TypedChoiceField(label=_("Tier"), coerce=int)
     technical = forms.CharField(
         label=_("Technical owners"),
         required=False,
@@ -173,7 +173,7 @@ class ModelForm(PlainForm):
 
     def __init__(self, *args: Any, choices: Mapping[str, Choices], **kwargs: Any) -> None:  # Any: Django's own arguments
         super().__init__(*args, **kwargs)
-        for name in ("kind", "problem_type", "stage"):
+        for name in ("kind", "problem_type", "stage", "tier"):
             self.offer(name, translated(choices[name]))
 
     def passport(self) -> dict[str, Any]:  # Any: values of fields

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from watchkeeper.core.text import Text
 from watchkeeper.incidents import queries
 from watchkeeper.monitoring.effective import effective_of
+from watchkeeper.monitoring.lights import cutoffs
 from watchkeeper.registry import queries as registry
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ def cost(incident: Incident, *, now: datetime) -> Cost:
         return Cost(None, None)
     lasted = ((incident.resolved_at or now) - incident.true_since).total_seconds() / DAY_SECONDS
     return Cost(per_day, per_day * Decimal(max(lasted, 0.0)))
+
+
+def colour(incident: Incident) -> str:
+    """Green once it is over; what was closed by hand while it fired is not over."""
+    if not incident.is_open and incident.reopen_at is None:
+        return "green"
+    return "red" if incident.criticality >= cutoffs(incident.model.tier).red_from else "yellow"
 
 
 def metric_of(incident: Incident) -> str:

@@ -51,7 +51,7 @@ class PassportForm(PlainForm):
     kind = forms.ChoiceField(label=_("Kind"))
     problem_type = forms.ChoiceField(label=_("Problem type"), required=False)
     stage = forms.ChoiceField(label=_("Stage"))
-    tier = forms.TypedChoiceField(label=_("Tier"), coerce=int, choices=[(1, _("1, highest")), (2, "2"), (3, "3"), (4, _("4, lowest"))])
+    tier = forms.TypedChoiceField(label=_("Tier"), coerce=int)
     purpose = forms.CharField(label=_("What it is for"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
     repository_link = LinkField(label=_("Repository"), required=False, max_length=1000)
     documentation_link = LinkField(label=_("Documentation"), required=False, max_length=1000)
@@ -75,7 +75,7 @@ class PassportForm(PlainForm):
         }
         super().__init__(*args, initial=initial, **kwargs)
         offered = registry.choices()
-        for name in ("kind", "problem_type", "stage"):
+        for name in ("kind", "problem_type", "stage", "tier"):
             self.offer(name, translated(offered[name]))
         self.offer("unit", units)
 

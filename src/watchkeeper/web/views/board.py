@@ -18,11 +18,11 @@ from watchkeeper.accounts.rights import Ability, paths_where
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.monitoring.queries import BoardFilter, BoardLine
+from watchkeeper.registry import queries as registry
 from watchkeeper.web import page, portfolio, shell
 
 PAGE_SIZE = 50
 LIGHTS = ("red", "yellow", "green", "grey")
-TIERS = (1, 2, 3)
 TURNS_SHOWN = 8
 DAY = timedelta(days=1)
 
@@ -95,7 +95,10 @@ def frame(request: HttpRequest, chosen: BoardFilter) -> dict[str, Any]:  # Any: 
         "query": request.GET.urlencode(),
         "chips": {
             "mine": with_(request.GET, owner="" if chosen.owner else "me"),
-            "tiers": [(tier, with_(request.GET, tier="" if chosen.tier == tier else str(tier)), chosen.tier == tier) for tier in TIERS],
+            "tiers": [
+                (tier, with_(request.GET, tier="" if chosen.tier == tier else str(tier)), chosen.tier == tier)
+                for tier, _words in registry.choices()["tier"]
+            ],
             "retired": with_(request.GET, stage="" if chosen.stage else "retired"),
         },
         "is_filtered": bool(request.GET.keys() - {"page"}),

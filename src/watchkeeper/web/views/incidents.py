@@ -18,7 +18,6 @@ from watchkeeper.core.errors import InvalidInput
 from watchkeeper.incidents import queries, services
 from watchkeeper.incidents.causes import Cause
 from watchkeeper.monitoring import queries as monitoring
-from watchkeeper.monitoring.lights import cutoffs
 from watchkeeper.registry import queries as registry
 from watchkeeper.web import charts, incident_page, model_page
 from watchkeeper.web.acting import attempt, button, page_of, query_without_page, status_of
@@ -62,11 +61,7 @@ def _context(request: HttpRequest, incident: Incident, **forms: Any) -> dict[str
     return {
         "incident": incident,
         "title": monitoring.title_of(incident.binding.type),
-        "colour": "green"
-        if not still_fires and not incident.is_open
-        else "red"
-        if incident.criticality >= cutoffs(incident.model.tier).red_from
-        else "yellow",
+        "colour": incident_page.colour(incident),
         "units": model_page.head(person, incident.model_id, now=now()).units,
         "plan": incident_page.plan(incident),
         "timeline": incident_page.timeline(incident, seen_by=person),
