@@ -17,7 +17,7 @@ def test_a_port_in_use_is_refused_even_when_it_may_be_shared() -> None:
         other.listen()
         port = other.getsockname()[1]
 
-        with pytest.raises(Conflict, match=f"Port {port} of 127.0.0.1 cannot be used: Address already in use"):
+        with pytest.raises(Conflict, match=rf"Port {port} of 127.0.0.1 cannot be used: Address already in use.$"):
             check_port("127.0.0.1", port)
 
     check_port("127.0.0.1", port)

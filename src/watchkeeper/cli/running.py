@@ -27,7 +27,8 @@ def check_port(host: str, port: int) -> None:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as problem:
         raise Conflict(
-            f"Port {port} of {host} cannot be used: {problem.strerror}.", remedy="Stop what uses it, or choose another with --port."
+            f"Port {port} of {host} cannot be used: {(problem.strerror or '').partition(' (')[0]}.",
+            remedy="Stop what uses it, or choose another with --port.",
         ) from problem
 
 
