@@ -83,7 +83,8 @@ def _models(now: datetime) -> list[RegisteredModel]:
     """Models in good health: they predict, they report a metric, they have sent events, they know their columns."""
     from watchkeeper.accounts import queries as accounts
     from watchkeeper.accounts.models import Person
-    from watchkeeper.ingest.models import Event, LogColumn, MetricPoint, StreamTimer
+    from watchkeeper.core.evidence import Point
+    from watchkeeper.ingest.models import Event, LogColumn, StreamTimer
     from watchkeeper.ingest.points import store_points
     from watchkeeper.registry.models import Ownership, RegisteredModel
 
@@ -96,13 +97,8 @@ def _models(now: datetime) -> list[RegisteredModel]:
         for model in models
         for stream in ("predictions", "labels", "metrics")
     )
-    store_points(
-        [
-            MetricPoint(model=model, name="mape", value=9 + day / 10, timestamp=now - timedelta(days=day), received_at=now - timedelta(days=day))
-            for model in models
-            for day in range(10)
-        ]
-    )
+    days = [now - timedelta(days=day) for day in range(10)]
+    store_points({model.id: [Point("mape", 9 + day / 10, at, at) for day, at in enumerate(days)] for model in models})
     Event.objects.bulk_create(
         Event(model=model, type="self_check", timestamp=now - timedelta(hours=hour), received_at=now, fields={"name": "columns", "status": "passed"})
         for model in models

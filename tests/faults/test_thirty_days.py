@@ -15,8 +15,8 @@ from tests.conftest import Runs
 from tests.platform import Platform
 from watchkeeper.alerts import services as alerts
 from watchkeeper.core.clock import ManualClock
+from watchkeeper.core.evidence import Point
 from watchkeeper.incidents.models import Incident
-from watchkeeper.ingest.models import MetricPoint
 from watchkeeper.ingest.points import store_points
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.monitoring.models import ConditionRow, FindingCount, ModelLight, RiskBinding
@@ -63,12 +63,8 @@ def test_thirty_days_of_a_company_run_in_seconds(platform: Platform, runs: Runs)
     start, busy = time.perf_counter(), time.process_time()
     for _ in range(DAYS):
         now = platform.clock.now()
-        points = [
-            MetricPoint(model=model, name=f"metric {i}", value=18.0 if chance.random() < 0.03 else 9.0, timestamp=now, received_at=now)
-            for model in models
-            for i in range(METRICS)
-        ]
-        values |= {(point.model_id, point.name): point.value for point in points}
+        points = {model.id: [Point(f"metric {i}", 18.0 if chance.random() < 0.03 else 9.0, now, now) for i in range(METRICS)] for model in models}
+        values |= {(model, point.name): point.value for model, of_model in points.items() for point in of_model}
         store_points(points)
         for _ in range(4):
             platform.clock.advance(timedelta(hours=6))
@@ -92,9 +88,7 @@ def test_a_thousand_risks_that_fire_at_once_are_told_in_a_few_messages(platform:
     models = a_company(platform, runs(10, 250))
     channel = platform.webhook("http://127.0.0.1:9/")
     now = platform.clock.now()
-    store_points(
-        [MetricPoint(model=model, name=f"metric {i}", value=18.0, timestamp=now, received_at=now) for model in models for i in range(METRICS)]
-    )
+    store_points({model.id: [Point(f"metric {i}", 18.0, now, now) for i in range(METRICS)] for model in models})
 
     start = time.perf_counter()
     steps.evaluate(platform.shop)

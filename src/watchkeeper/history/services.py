@@ -19,7 +19,7 @@ from django.db.models import F, Q, QuerySet
 from watchkeeper.core.durations import format_duration
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.anchors import Anchor
-from watchkeeper.history.bulk import insert_rows, prepared
+from watchkeeper.history.bulk import insert_rows, insert_values, prepared, prepared_objects
 from watchkeeper.history.models import Change, Lease, Seal
 
 GENESIS = "0" * 64
@@ -142,15 +142,20 @@ def _seal(ids: Collection[UUID], now: datetime) -> int:
             last = Seal.objects.order_by("-number").first()
             number, previous = (last.number, last.hash) if last else (0, GENESIS)
             seals = []
-            for change in Change.objects.filter(id__among=ids).order_by("at", "id"):
+            for change in _in_order(ids):
                 number += 1
                 digest = chained_hash(change, number=number, previous=previous)
-                seals.append(Seal(number=number, change=change, previous_hash=previous, hash=digest, sealed_at=now))
+                seals.append((number, change.id, previous, digest, now))
                 previous = digest
-            insert_rows(seals)
+            insert_values(Seal, ("number", "change", "previous_hash", "hash", "sealed_at"), seals)
     except IntegrityError:
         return 0
     return len(seals)
+
+
+@prepared_objects
+def _in_order(ids: Collection[UUID]) -> QuerySet[Change]:
+    return Change.objects.filter(id__among=ids).order_by("at", "id")
 
 
 def chained_hash(change: Change, *, number: int, previous: str) -> str:

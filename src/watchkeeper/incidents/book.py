@@ -11,7 +11,7 @@ from typing import Any
 
 from watchkeeper.core.text import N_, Text
 from watchkeeper.history.actors import PLATFORM, Actor
-from watchkeeper.history.bulk import insert_rows, save_rows
+from watchkeeper.history.bulk import insert_rows, insert_values, save_rows
 from watchkeeper.history.models import Change
 from watchkeeper.history.services import change, record_all
 from watchkeeper.incidents.models import Incident, PlanStep, TimelineEntry
@@ -90,7 +90,8 @@ class Book:
         """In an order that never has two open incidents of one risk."""
         save_rows(list(self._moved.values()), _MOVING)
         Incident.objects.bulk_create(self._opened)  # what follows needs their numbers
-        insert_rows([PlanStep(incident=incident, position=n, text=text) for incident, plan in self._plans for n, text in enumerate(plan, start=1)])
+        steps = [(incident.number, n, text, "") for incident, plan in self._plans for n, text in enumerate(plan, start=1)]
+        insert_values(PlanStep, ("incident", "position", "text", "skipped_reason"), steps)
         insert_rows([timeline_entry(incident, kind, text, at=at) for incident, kind, text, at in self._said])
         record_all([self._change(*entry) for entry in self._changes])
 
@@ -105,7 +106,8 @@ def set_timers(incident: Incident, now: datetime) -> None:
 
 
 def timeline_entry(incident: Incident, kind: str, text: Text, *, at: datetime, actor: Actor = PLATFORM, comment: str = "") -> TimelineEntry:
-    return TimelineEntry(incident=incident, at=at, kind=kind, actor_kind=actor.kind, actor_id=actor.id, text=text.as_json(), comment=comment)
+    stored = text.as_json()
+    return TimelineEntry(incident_id=incident.number, at=at, kind=kind, actor_kind=actor.kind, actor_id=actor.id, text=stored, comment=comment)
 
 
 def who_was_told(news: News, *, names: list[str], at: datetime) -> TimelineEntry:

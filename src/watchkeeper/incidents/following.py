@@ -7,14 +7,13 @@ one with a list (segment `*`), until none of them fires. An evaluation that keep
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Max, QuerySet
 
 from watchkeeper.core.text import N_, Text
 from watchkeeper.history.bulk import prepared, prepared_objects
@@ -106,8 +105,7 @@ def _bindings(ids: Collection[UUID]) -> QuerySet[RiskBinding]:
 def _learn_past(known: _Known, bindings: Collection[UUID]) -> None:
     if not bindings:
         return
-    past = Incident.objects.filter(binding__among=bindings, kind=Incident.Kind.RISK)
-    for incident in _newest(past):
+    for incident in _newest(bindings):
         incident.binding = known.bindings[incident.binding_id]
         known.last[incident.binding_id, incident.segment] = incident
     for number, binding, segment in _waiting_to_reopen(bindings):
@@ -120,10 +118,11 @@ def _waiting_to_reopen(bindings: Collection[UUID]) -> QuerySet[Incident, Any]:  
     return waiting.values_list("number", "binding_id", "segment")
 
 
-def _newest(incidents: QuerySet[Incident]) -> Iterable[Incident]:
+@prepared_objects
+def _newest(bindings: Collection[UUID]) -> QuerySet[Incident]:
     """The last of each binding and segment."""
-    place = Window(RowNumber(), partition_by=[F("binding"), F("segment")], order_by=[F("opened_at").desc(), F("number").desc()])
-    return incidents.annotate(place=place).filter(place=1)
+    past = Incident.objects.filter(binding__among=bindings, kind=Incident.Kind.RISK)
+    return Incident.objects.filter(number__in=past.values("binding", "segment").annotate(last=Max("number")).values("last"))
 
 
 def _follow_binding(group: list[Transition], known: _Known, book: Book) -> list[News]:

@@ -25,12 +25,13 @@ from django.db import DatabaseError, transaction
 from django.db.models import Max, Sum
 
 from watchkeeper import wire
+from watchkeeper.core.evidence import Point
 from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.border import parse_json
-from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, MetricPoint, QuarantinedRow
+from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
 from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
 from watchkeeper.registry.models import RegisteredModel
@@ -140,22 +141,11 @@ def _apply_control_rows(model: RegisteredModel, stream: Stream, still_ours: Stil
 
 def _store_points(model: RegisteredModel, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:  # Any: JSON
     points = [MetricRow.model_validate(row) for row in rows]
-    store_points(
-        [
-            MetricPoint(
-                model=model,
-                name=point.name,
-                value=point.value,
-                timestamp=_moment(point.timestamp, model, batch),
-                received_at=batch.received_at,
-                dataset=point.dataset,
-                version=point.version,
-                segment=point.segment,
-                batch=batch,
-            )
-            for point in points
-        ]
-    )
+    store_points({model.id: [_point(point, model, batch) for point in points]}, batch=batch.id)
+
+
+def _point(row: MetricRow, model: RegisteredModel, batch: Batch) -> Point:
+    return Point(row.name, row.value, _moment(row.timestamp, model, batch), batch.received_at, row.dataset, row.version, row.segment)
 
 
 def _store_events(model: RegisteredModel, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:  # Any: JSON

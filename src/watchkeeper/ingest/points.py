@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -12,26 +12,27 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from watchkeeper.core.evidence import Point
-from watchkeeper.history.bulk import insert_rows, prepared
+from watchkeeper.history.bulk import insert_values, prepared
 from watchkeeper.ingest.models import MetricPoint
 
 MOMENTS = 2  # of each series: the one its newest value speaks of, and the one before
-_SERIES = ("model_id", "name", "dataset", "version", "segment")
-_POINT = ("name", "value", "timestamp", "received_at", "dataset", "version", "segment")
+_POINT = Point._fields
+_SERIES = ("model", "name", "dataset", "version", "segment")
 
 
-def store_points(points: Sequence[MetricPoint]) -> None:
-    """Store points; what they push out of the newest of their series is not recent any more."""
-    insert_rows(points)
-    forget_older({point.model_id for point in points})
+def store_points(points: Mapping[UUID, Sequence[Point]], *, batch: int | None = None) -> None:
+    """Store points of models; what they push out of the newest of their series is not recent any more."""
+    rows = [(model, batch, True, *point) for model, of_model in points.items() for point in of_model]
+    insert_values(MetricPoint, ("model", "batch", "is_recent", *_POINT), rows)
+    forget_older(points.keys())
 
 
 def forget_older(models: Collection[UUID]) -> None:
     """Keep the last value of each of the newest moments of a series. A point dated in the future speaks of its receipt: it must not
     stand before all that follow."""
-    kept: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
+    kept: dict[tuple[Any, ...], list[datetime]] = defaultdict(list)  # Any: values of columns
     older: list[int] = []
-    for at, id, series in sorted(((min(at, received_at), id, series) for id, at, received_at, *series in _recent_of(models)), reverse=True):
+    for at, id, series in sorted([(min(at, received_at), id, series) for id, at, received_at, *series in _series(models)], reverse=True):
         moments = kept[tuple(series)]
         if at not in moments and len(moments) < MOMENTS:
             moments.append(at)
@@ -57,5 +58,5 @@ def _recent(models: Collection[UUID]) -> QuerySet[MetricPoint, Any]:  # Any: val
 
 
 @prepared
-def _recent_of(models: Collection[UUID]) -> QuerySet[MetricPoint, Any]:  # Any: values of columns
+def _series(models: Collection[UUID]) -> QuerySet[MetricPoint, Any]:  # Any: values of columns
     return MetricPoint.objects.filter(model__among=models, is_recent=True).values_list("id", "timestamp", "received_at", *_SERIES)

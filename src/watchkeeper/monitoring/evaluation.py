@@ -22,7 +22,7 @@ from watchkeeper.core.evidence import Evidence
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.settings import settings
 from watchkeeper.core.text import N_, Text
-from watchkeeper.history.bulk import execute_many, insert_rows, prepared, update_rows
+from watchkeeper.history.bulk import execute_many, insert_values, prepared, update_rows
 from watchkeeper.monitoring.conditions import Condition, Step, fail, step
 from watchkeeper.monitoring.due import Claim, Due, due_of
 from watchkeeper.monitoring.evidence import load_evidence
@@ -194,7 +194,8 @@ def _advance(evaluation: Evaluation, before: Condition, segment: str, finding: F
 
 
 def _save_findings(evaluations: Sequence[Evaluation], now: datetime) -> None:
-    insert_rows([_fired(e.binding.id, finding, now) for e in evaluations for finding in e.findings if finding.outcome is Outcome.FIRED])
+    fired = [_fired(e.binding.id, finding, now) for e in evaluations for finding in e.findings if finding.outcome is Outcome.FIRED]
+    insert_values(FiredFinding, ("binding", "segment", "at", "value", "limit", "explanation"), fired)
     names = ("binding", "day", "quiet", "fired", "unknown", "failed")
     table, fields = FindingCount._meta.db_table, [FindingCount._meta.get_field(name) for name in names]
     sql = (
@@ -205,9 +206,8 @@ def _save_findings(evaluations: Sequence[Evaluation], now: datetime) -> None:
     execute_many(sql, fields, [(e.binding.id, now.date(), *_tally(e)) for e in evaluations])
 
 
-def _fired(binding: UUID, finding: Finding, now: datetime) -> FiredFinding:
-    words = finding.explanation.as_json()
-    return FiredFinding(binding_id=binding, segment=finding.segment, at=now, value=finding.value, limit=finding.limit, explanation=words)
+def _fired(binding: UUID, finding: Finding, now: datetime) -> tuple[Any, ...]:  # Any: values of columns
+    return (binding, finding.segment, now, finding.value, finding.limit, finding.explanation.as_json())
 
 
 def _tally(evaluation: Evaluation) -> tuple[int, int, int, int]:

@@ -73,12 +73,17 @@ def _outage_seconds(
 def _outages(*, since: datetime) -> list[tuple[datetime, datetime]]:
     """Apart from each other: several workers that start together note the same outage, it counts once."""
     apart: list[tuple[datetime, datetime]] = []
-    for start, end in Outage.objects.filter(end__gt=since).order_by("start", "end").values_list("start", "end"):
+    for start, end in _noted(since):
         if apart and start <= apart[-1][1]:
             apart[-1] = apart[-1][0], max(apart[-1][1], end)
         else:
             apart.append((start, end))
     return apart
+
+
+@prepared
+def _noted(since: datetime) -> QuerySet[Outage, Any]:  # Any: values of columns
+    return Outage.objects.filter(end__since=since).order_by("start", "end").values_list("start", "end")
 
 
 def _expected_at(expected: Mapping[str, str] | None, now: datetime) -> datetime | None:
