@@ -98,15 +98,40 @@ class Platform:
         rows = [{"id": uuid4().hex, "timestamp": moment, "score": 0.5, "features": {"x": 1.0}, **fields} for _ in range(count)]
         return self.send(model, Stream.PREDICTIONS, rows)
 
+    def predict_days(self, model: RegisteredModel, days: Sequence[Sequence[Mapping[str, Any]]]) -> None:  # Any: JSON
+        """Rows of days that are over, the last of them yesterday; then the worker does all it finds."""
+        for back, rows in enumerate(reversed(days), start=1):
+            at = (self.clock.now() - timedelta(days=back)).isoformat()
+            self.predict_rows(model, [{"timestamp": at, **row} for row in rows])
+        self.work(minutes=1)
+        self.work(days=1)
+
     def measure(self, model: RegisteredModel, name: str, value: float, **fields: Any) -> Receipt:  # Any: JSON
         return self.send(model, Stream.METRICS, [{"name": name, "value": value, **fields}])
 
     def say(self, model: RegisteredModel, type: str, **fields: Any) -> Receipt:  # Any: JSON
         return self.send(model, Stream.EVENTS, [{"type": type, **fields}])
 
-    def train(self, model: RegisteredModel, schema: Mapping[str, str], *, version: str = "1", days_ago: int = 1) -> Receipt:
+    def train(
+        self,
+        model: RegisteredModel,
+        schema: Mapping[str, str] | None = None,
+        *,
+        version: str = "1",
+        days_ago: int = 1,
+        reference: Sequence[Mapping[str, Any]] | None = None,  # Any: JSON
+    ) -> Receipt:
         at = (self.clock.now() - timedelta(days=days_ago)).isoformat()
-        return self.send(model, Stream.TRAINING, [{"version": version, "trained_at": at, "schema": schema}])
+        return self.send(model, Stream.TRAINING, [{"version": version, "trained_at": at, "schema": schema, "reference": reference}])
+
+    def predict_features(self, model: RegisteredModel, rows: Sequence[Mapping[str, Any]], **fields: Any) -> Receipt:  # Any: JSON
+        """One prediction for each row of features, now."""
+        return self.predict_rows(model, [{"features": row, **fields} for row in rows])
+
+    def predict_rows(self, model: RegisteredModel, rows: Sequence[Mapping[str, Any]]) -> Receipt:  # Any: JSON
+        """One prediction for each row, now."""
+        at = self.clock.now().isoformat()
+        return self.send(model, Stream.PREDICTIONS, [{"id": uuid4().hex, "timestamp": at, **row} for row in rows])
 
     def work(self, **span: float) -> None:
         """Let time pass, then let the worker do all it finds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import httpx
@@ -24,6 +25,7 @@ PAGES = {
     "model-risks": "{model}risks/",
     "risk-add": "{model}risks/add/?type=metric_out_of_bounds",
     "model-passport": "{model}passport/",
+    "model-columns": "{model}columns/?column=f.hour",
     "model-versions": "{model}versions/",
     "model-data": "{model}data/",
     "model-tokens": "{model}tokens/",
@@ -61,6 +63,15 @@ def addresses(server: Server) -> dict[str, str]:
         api.post(f"/models/{made['id']}/risks", json=rule)
         rows = [{"name": "brier", "value": 0.11 + day / 100, "timestamp": f"2026-11-{10 + day}T06:00:00Z"} for day in range(10)]
         api.post("/ingest/metrics", json={"rows": rows}, headers={"Authorization": f"Bearer {made['token']}"})
+        training = {
+            "version": "1",
+            "trained_at": "2026-10-01T00:00:00Z",
+            "reference": [{"hour": n % 24, "carrier": "ABC"[n % 3]} for n in range(900)],
+        }
+        api.post("/ingest/training", json={"rows": [training]}, headers={"Authorization": f"Bearer {made['token']}"})
+        day = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+        flights = [{"id": f"{n}", "timestamp": day, "features": {"hour": n % 12, "carrier": "ABCD"[n % 4]}} for n in range(600)]
+        api.post("/ingest/predictions", json={"rows": flights}, headers={"Authorization": f"Bearer {made['token']}"})
         deadline = 100
         while deadline and not (found := api.get("/incidents", params={"model": made["id"]}).json()["items"]):
             deadline -= 1

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     log_commit_seconds: float = Field(30, description="At most one commit to a model's prediction log in this time.")
     group_wait_seconds: float = Field(30, description="How long a message to a person waits for more.")
     group_interval_seconds: float = Field(300, description="Least time between two messages to one person about one model.")
+    profile_refresh_seconds: float = Field(60, description="How long a day waits for more rows before its columns are counted again.")
     profile_memory_mb: int = Field(512, description="Memory limit of the profile queries.")
 
     @classmethod

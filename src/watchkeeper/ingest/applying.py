@@ -31,12 +31,14 @@ from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.border import parse_json
+from watchkeeper.ingest.columns import mark_days
 from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
 from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Training, deploy_version, log_training
 from watchkeeper.telemetry.arrow import UnreadableArrow
+from watchkeeper.telemetry.columns import local_day
 from watchkeeper.telemetry.decode import Decoded, Refused, decode
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.profiles import touched_windows
@@ -201,10 +203,13 @@ def _reference_table(rows: list[dict[str, Any]]) -> pa.Table:  # Any: JSON
     for name in names:
         values = [row.get(name) for row in rows]
         is_number = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
-        columns[name] = pa.array(
-            [None if v is None else float(v) if is_number else str(v) for v in values], pa.float64() if is_number else pa.string()
-        )
+        columns[name] = pa.array([float(v) if is_number and v is not None else _text(v) for v in values], pa.float64() if is_number else pa.string())
     return pa.table(columns)
+
+
+def _text(value: Any) -> str | None:  # Any: JSON
+    """As the log says it: a boolean is "true" or "false"."""
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 
 _CONTROL: dict[Stream, Callable[[RegisteredModel, Batch, Sequence[dict[str, Any]]], None]] = {  # in the order in which they are applied; Any: JSON
@@ -260,7 +265,7 @@ def _apply_group(
         _quarantine(model, stream, group, decoded)
         _remember_columns(model, stream, decoded, group)
         if stream is Stream.PREDICTIONS and table is not None:
-            _mark_dirty(model, table, zone, number)
+            _mark_dirty(model, table, zone, number, now)
             _notice_versions(model, table, group[-1].received_at)
         Batch.objects.filter(id__in=[batch.id for batch in group]).update(state=Batch.State.APPLIED, applied_at=now)
         follow(model.id, stream)
@@ -340,13 +345,15 @@ def _remember_columns(model: RegisteredModel, stream: Stream, decoded: Sequence[
         LogColumn.objects.filter(model=model, stream=stream, name__in=[name for name, when in seen.items() if when == at]).update(last_seen_at=at)
 
 
-def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, number: int) -> None:
+def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, number: int, now: datetime) -> None:
+    starts = sorted(touched_windows(table, zone))
     DirtyWindow.objects.bulk_create(
-        (DirtyWindow(model=model, start=start, batch=number) for start in sorted(touched_windows(table, zone))),
+        (DirtyWindow(model=model, start=start, batch=number) for start in starts),
         update_conflicts=True,
         unique_fields=["model", "start"],
         update_fields=["batch"],
     )
+    mark_days(model.id, {local_day(start, zone) for start in starts}, batch=number, now=now)
 
 
 def _notice_versions(model: RegisteredModel, table: pa.Table, at: datetime) -> None:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from watchkeeper.core.text import N_
-from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.registry.models import Baseline, RegisteredModel
 
 
 class Batch(models.Model):
@@ -190,3 +190,55 @@ class WindowProfile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model_id} {self.start}"
+
+
+class ProfileBins(models.Model):
+    """Frozen bins of a model's columns, and the counts of the reference rows they were made from. Never changed: a new reference makes new ones."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="bins", db_index=False)
+    number = models.PositiveIntegerField()
+    baseline = models.ForeignKey(Baseline, null=True, on_delete=models.SET_NULL)  # None: made of the model's own first days
+    made_at = models.DateTimeField()
+    first_day = models.DateField()  # counted with these bins: where learning what is usual begins
+    columns = models.JSONField()  # telemetry.bins.ColumnBins, in the order of the counts
+    rows = models.PositiveBigIntegerField(default=0)
+    counts = models.BinaryField(null=True)  # of the reference rows
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "number"], name="bins_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} bins {self.number}"
+
+
+class ColumnProfile(models.Model):
+    """Counts of every column on one day of the model's own clock, replaced as a whole. `counts` is telemetry.bins' packed form."""
+
+    bins = models.ForeignKey(ProfileBins, on_delete=models.CASCADE, related_name="profiles", db_index=False)
+    version = models.CharField(max_length=200, blank=True)
+    segment = models.CharField(max_length=200, blank=True)
+    day = models.DateField()
+    rows = models.PositiveBigIntegerField()
+    counts = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["bins", "day", "segment", "version"], name="column_profile_once")]
+
+    def __str__(self) -> str:
+        return f"{self.bins_id} {self.day}"
+
+
+class DirtyDay(models.Model):
+    """A day of a model whose column profiles must be computed again, not before `due_at`. `batch` as of DirtyWindow."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, db_index=False)
+    day = models.DateField()
+    batch = models.BigIntegerField()
+    due_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "day"], name="dirty_day_once")]
+        indexes = [models.Index(fields=["due_at"], name="dirty_day_due")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.day}"

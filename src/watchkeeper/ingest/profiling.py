@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from watchkeeper.core.settings import settings
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
-from watchkeeper.ingest.models import DirtyWindow, WindowProfile
+from watchkeeper.ingest.models import DirtyDay, DirtyWindow, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
@@ -65,17 +65,18 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
             )
             for profile in profiles
         )
-        _clear(dirty)
+        clear_marks(dirty)
         follow(model_id, Stream.PREDICTIONS)
     return len(dirty)
 
 
-def _clear(dirty: list[DirtyWindow]) -> None:
-    """Only marks no newer than what was read: rows that came meanwhile keep their window dirty."""
+def clear_marks(dirty: Sequence[DirtyWindow] | Sequence[DirtyDay]) -> None:
+    """Only marks no newer than what was read: rows that came meanwhile keep theirs."""
     by_batch: dict[int, list[int]] = defaultdict(list)
-    for window in dirty:
-        by_batch[window.batch].append(window.pk)
+    for mark in dirty:
+        by_batch[mark.batch].append(mark.pk)
     marks = Q(pk__in=[])
     for batch, ids in by_batch.items():
         marks |= Q(pk__in=ids, batch=batch)
-    DirtyWindow.objects.filter(marks).delete()
+    if dirty:
+        type(dirty[0]).objects.filter(marks).delete()

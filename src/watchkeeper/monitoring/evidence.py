@@ -16,10 +16,12 @@ from cronsim import CronSim
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
+from watchkeeper.analysis.columns import ColumnHistory
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
 from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest import queries as ingest
+from watchkeeper.ingest.columns import column_histories
 from watchkeeper.ingest.points import recent_points
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
@@ -149,6 +151,10 @@ def _quarantine(models: Collection[UUID], now: datetime) -> Mapping[UUID, Eviden
     }
 
 
+def _column_histories(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    return column_histories(models, now=now)
+
+
 @prepared
 def _registered(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
     return RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at")
@@ -167,4 +173,5 @@ LOADERS: Mapping[type[Evidence], Loader] = {
     Schemas: _schemas,
     Events: _events,
     Quarantine: _quarantine,
+    ColumnHistory: _column_histories,
 }

@@ -163,6 +163,7 @@ STREAMS_OF: Mapping[str, frozenset[str]] = {
     "Schemas": frozenset({"predictions", "training"}),
     "Events": frozenset({"events"}),
     "Quarantine": ALL_STREAMS,
+    "ColumnHistory": frozenset({"profiles"}),
 }
 
 

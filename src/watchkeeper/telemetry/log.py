@@ -7,7 +7,7 @@ The caller that appends (the holder of the model's lease) also compacts.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -26,6 +26,7 @@ from watchkeeper.wire import Stream
 PARTITION = "date"
 ATTEMPTS = 20  # of one append against others; each round costs the time of opening the table
 COMPACT_AT_LEAST = 30
+KEEP_OPEN = 200  # tables, for reading
 KEEP_HOURS = 24.0  # readers hold file lists for seconds; a day leaves room for a slow one
 
 _CONFIGURATION: Mapping[str, str | None] = {
@@ -37,6 +38,7 @@ _IMPOSSIBLE = frozenset("%?*[]^|\\")
 class TelemetryLog:
     def __init__(self, root: str | Path, storage_options: dict[str, str] | None = None) -> None:
         self.root = str(root).rstrip("/")
+        self._readers: OrderedDict[str, DeltaTable] = OrderedDict()
         if found := _IMPOSSIBLE.intersection(self.root):
             raise ValueError(
                 f"The telemetry folder {self.root!r} has {' '.join(sorted(found))} in its name, which Delta Lake cannot read. Choose another."
@@ -67,22 +69,22 @@ class TelemetryLog:
 
     def schema(self, model: UUID | str, stream: Stream) -> pa.Schema:
         """Columns and types of the whole log; empty before the first append."""
-        handle = self._open(model, stream)
+        handle = self._latest(model, stream)
         return pa.schema(handle.schema().to_arrow()) if handle else pa.schema([])
 
     def files(self, model: UUID | str, stream: Stream, start: date, end: date) -> list[str]:
         """Parquet files of the days `start` to `end`, both included."""
-        handle = self._open(model, stream)
+        handle = self._latest(model, stream)
         found = handle.file_uris(file_pruning_predicate=_days(start, end)) if handle else []
         return found if "://" in self.root else [unquote(name) for name in found]  # local paths come percent-encoded
 
     def live_files(self, model: UUID | str, stream: Stream) -> int:
-        handle = self._open(model, stream)
+        handle = self._latest(model, stream)
         return len(handle.file_uris()) if handle else 0
 
     def filled_columns(self, model: UUID | str, stream: Stream, since: date) -> set[str]:
         """Columns with at least one value in the files of `since` and later, told by the files' footers."""
-        handle = self._open(model, stream)
+        handle = self._latest(model, stream)
         if handle is None:
             return set()
         system = handle.to_pyarrow_dataset(file_pruning_predicate=_days(since, date.max)).filesystem
@@ -138,6 +140,15 @@ class TelemetryLog:
             connection.execute("SET TimeZone = 'UTC'").fetchall()
             return connection.sql(f"FROM {parquet(files)}").order('"batch", "row"').limit(limit).to_arrow_table()
 
+    def sample(self, model: UUID | str, stream: Stream, start: date, end: date, rows: int) -> pa.Table:
+        """So many rows of the days `start` to `end`, evenly drawn; the same ones each time."""
+        files = self.files(model, stream, start, end)
+        if not files:
+            return self.schema(model, stream).empty_table()
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'").fetchall()
+            return connection.sql(f"FROM {parquet(files)} USING SAMPLE reservoir({int(rows)} ROWS) REPEATABLE (1)").to_arrow_table()
+
     def _path(self, model: UUID | str, stream: Stream) -> str:
         return f"{self.root}/{UUID(str(model))}/{Stream(stream)}"
 
@@ -146,6 +157,22 @@ class TelemetryLog:
             return DeltaTable(self._path(model, stream), storage_options=self.storage_options)
         except TableNotFoundError:
             return None
+
+    def _latest(self, model: UUID | str, stream: Stream) -> DeltaTable | None:
+        """The table as it is now, for reading: reading on from what is known takes a twentieth of opening."""
+        path = self._path(model, stream)
+        handle = self._readers.pop(path, None)
+        if handle is not None:
+            try:
+                handle.update_incremental()
+            except DeltaError:  # its commits were cleaned up meanwhile
+                handle = None
+        handle = handle or self._open(model, stream)
+        if handle is not None:
+            self._readers[path] = handle
+            if len(self._readers) > KEEP_OPEN:
+                self._readers.popitem(last=False)
+        return handle
 
     def _create(self, model: UUID | str, stream: Stream, schema: pa.Schema) -> DeltaTable:
         path = self._path(model, stream)

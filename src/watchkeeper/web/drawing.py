@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from math import isfinite
 from operator import itemgetter
 
 HEIGHTS = {"green": 6, "yellow": 12, "red": 18, "grey": 2}
@@ -69,3 +70,55 @@ def gauge(value: float, limit: float) -> Gauge:
     value_at = limit_at + shift if is_above else limit_at - shift
     over_from, over_width = (limit_at, GAUGE_TO - limit_at) if is_above else (GAUGE_FROM, limit_at - GAUGE_FROM)
     return Gauge(round(limit_at, 1), round(value_at, 1), round(over_from, 1), round(over_width, 1))
+
+
+def along(value: float, limit: float) -> float:
+    """A place from 0 to 1 on a line without end, the limit at 0.43 of it: large values stay on the line, small ones apart.
+
+    >>> round(along(0.2, 0.2), 2), round(along(3.0, 0.2), 2), along(0.0, 0.2)
+    (0.43, 0.92, 0.0)
+    """
+    known = max(0.0, value) if isfinite(value) else 0.0
+    return known / (known + 1.3 * limit) if known else 0.0
+
+
+@dataclass(frozen=True)
+class NoisyGauge:
+    """Places on a line 132 wide: limit, value, the part beyond the limit, and how far chance alone reaches."""
+
+    limit_at: float
+    value_at: float
+    over: float
+    noise: float
+
+
+def noisy_gauge(value: float, limit: float, noise: float) -> NoisyGauge:
+    """The limit always at the same place, so that rows can be compared down a column."""
+    limit_at, value_at, noise_to = (GAUGE_FROM + 126 * along(number, limit) for number in (limit, value, noise))
+    return NoisyGauge(round(limit_at, 1), round(value_at, 1), round(130 - limit_at, 1), round(noise_to - GAUGE_FROM, 1))
+
+
+def step_path(shares: Sequence[float], *, top: float, width: float, height: float, base: float, closed: bool = False) -> str:
+    """A histogram as a path, as high as `height` where a share is `top`.
+
+    >>> step_path([0.5, 1.0], top=1.0, width=10, height=4, base=5, closed=True)
+    'M0 3H5L5 1H10V5H0Z'
+    """
+    if not shares or top <= 0:
+        return ""
+    step = width / len(shares)
+    steps = [(index * step, base - height * share / top) for index, share in enumerate(shares)]
+    line = "L".join(f"{x:.4g} {y:.4g}H{x + step:.4g}" for x, y in steps)
+    return f"M{line}V{base:.4g}H0Z" if closed else f"M{line}"
+
+
+def line_path(places: Sequence[float], *, width: float, height: float, base: float) -> str:
+    """A line through places from 0 to 1, evenly apart; empty for fewer than two.
+
+    >>> line_path([0.0, 1.0], width=10, height=4, base=5)
+    'M0 5L10 1'
+    """
+    if len(places) < 2:
+        return ""
+    step = width / (len(places) - 1)
+    return "M" + "L".join(f"{index * step:.4g} {base - height * place:.4g}" for index, place in enumerate(places))

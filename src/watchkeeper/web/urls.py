@@ -19,6 +19,7 @@ MAIN = [
     path("models/<uuid:id>/metrics/", models.metrics, name="model_metrics"),
     path("models/<uuid:id>/incidents/", models.incidents_of, name="model_incidents"),
     path("models/<uuid:id>/data/", models.data, name="model_data"),
+    path("models/<uuid:id>/columns/", models.columns, name="model_columns"),
     path("models/<uuid:id>/versions/", models.versions, name="model_versions"),
     path("models/<uuid:id>/passport/", models.passport, name="model_passport"),
     path("models/<uuid:id>/passport/edit/", models.edit, name="model_edit"),

@@ -24,6 +24,7 @@ from watchkeeper.core.settings import settings
 from watchkeeper.core.text import N_, Text
 from watchkeeper.history import services as history
 from watchkeeper.ingest.applying import apply_batches, telemetry_log
+from watchkeeper.ingest.columns import refresh_columns
 from watchkeeper.ingest.profiling import refresh_profiles
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring import services as monitoring
@@ -72,7 +73,8 @@ def apply(shop: Workshop) -> int:
 
     applied = apply_batches(shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
     windows = refresh_profiles(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
-    return applied.batches + windows
+    days = refresh_columns(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
+    return applied.batches + windows + days
 
 
 def evaluate(shop: Workshop) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 
 import duckdb
 import ibis
@@ -51,7 +51,7 @@ def _selected(present: Sequence[str], columns: Mapping[str, str], moments: Mappi
     return [f'CAST({source} AS {kind}) AS "{name}"' for name, source, kind in sources + given]
 
 
-@cache
+@lru_cache(maxsize=5000)
 def _sql(query: Query, columns: tuple[tuple[str, str], ...], moments: tuple[str, ...]) -> str:
     """The query as SQL. Writing it takes a hundred times as long as counting a day."""
     shape = dict(columns) | dict.fromkeys(moments, "timestamp('UTC')")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from django import template
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop
 
 from watchkeeper import risks
+from watchkeeper.analysis.columns import short_name
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.text import Text
 from watchkeeper.monitoring.queries import BoundRisk, title_of
@@ -26,6 +28,7 @@ from watchkeeper.web.portfolio import Row
 
 register = template.Library()
 LIGHTS = {"red": gettext_noop("Red"), "yellow": gettext_noop("Yellow"), "green": gettext_noop("Green"), "grey": gettext_noop("Grey")}
+LEAST_SHOWN = 0.001
 BARS = ((0, 7, 4), (5, 3.5, 7.5), (10, 0, 11))
 
 
@@ -154,6 +157,32 @@ def number(value: float | None) -> str:
 @register.filter
 def integer(value: int | None) -> str:
     return present.integer(value) if value is not None else "–"
+
+
+@register.filter
+def part(share: float) -> str:
+    """A share of rows; a dash when there are none."""
+    return present.share(share) if isfinite(share) else "–"
+
+
+@register.filter
+def index_of(psi: float) -> str:
+    """A stability index: three decimals tell apart what matters, two from one on."""
+    if not isfinite(psi):
+        return "–"
+    return present.number(round(psi, 3 if psi < 1 else 2)) if psi >= LEAST_SHOWN else f"<\u00a0{present.number(LEAST_SHOWN)}"
+
+
+@register.filter
+def place(at: float) -> str:
+    """A coordinate in a drawing: with a point in every language."""
+    return f"{at:.1f}"
+
+
+@register.filter
+def column_name(column: str) -> str:
+    """The name that people know a column of the log by."""
+    return short_name(column)
 
 
 @register.filter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -24,7 +25,7 @@ from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry import services
-from watchkeeper.web import charts, model_page
+from watchkeeper.web import charts, column_page, model_page
 from watchkeeper.web.acting import attempt, button, keep_once, page_of, query_without_page, status_of, take_once
 from watchkeeper.web.change_lines import lines_of
 from watchkeeper.web.model_forms import DeclareForm, OwnersForm, PassportForm, SourcesForm
@@ -186,6 +187,21 @@ def data(request: HttpRequest, id: UUID) -> HttpResponse:
     model, may_edit = context["head"].model, context["head"].may_edit
     context |= {"page": page_of(request, ingest.quarantine(model.id)) if may_edit else None, "query": query_without_page(request)}
     return render(request, "model/data.html", context | {"timers": ingest.timers(model.id)})
+
+
+@signed_in
+def columns(request: HttpRequest, id: UUID) -> HttpResponse:
+    """Every column against its reference, one of them in full."""
+    context = shown(request, id, "columns")
+    head, asked = context["head"], request.GET
+    window = next((days for days in column_page.WINDOWS if str(days) == asked.get("window")), 1)
+    sort, search = asked.get("sort", "drift"), asked.get("q", "")[:100].replace("\0", "")
+    kept = urlencode({"window": window, "sort": sort, "q": search})
+    context |= {"windows": column_page.WINDOWS, "sorts": column_page.SORTS, "sort": sort, "search": search, "query": kept}
+    context["page"] = column_page.page(
+        head.model, head.risks, window=window, sort=sort, search=search, opened=asked.get("column", ""), widths=charts.WIDTHS["two"], now=now()
+    )
+    return render(request, "model/columns.html", context)
 
 
 @signed_in

@@ -1,0 +1,148 @@
+"""What is known of a model's columns over time, and the views of it that methods take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchkeeper.core.evidence import Evidence
+from watchkeeper.telemetry.bins import FIRST, NUMBER_PLACES, OVER_BINS, ColumnBins, ColumnCounts, Layout
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+LEARN_DAYS = 28
+COARSE = 10
+COARSE_LEVELS = 20
+
+
+def short_name(column: str) -> str:
+    """The name that people know a column by.
+
+    >>> short_name("f.age"), short_name("score")
+    ('age', 'score')
+    """
+    return column.removeprefix("f.")
+
+
+def _no_counts() -> Ints:
+    return np.zeros((0, 0), dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ColumnHistory(Evidence):
+    """Closed days of a model's own clock that have rows, oldest first, and the reference they are compared with.
+
+    `counts` has shape (days, layout.width), `sums` (days, columns, 2), `ends` the UTC moment at which each day was over.
+    `reference` counts the training rows; None when the model sent none and is compared with its own first weeks. The first 28 days tell how
+    much days usually differ.
+    """
+
+    layout: Layout = field(default_factory=lambda: Layout(()))
+    reference: ColumnCounts | None = None
+    days: tuple[date, ...] = ()
+    ends: tuple[datetime, ...] = ()
+    rows: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    counts: Ints = field(default_factory=_no_counts)
+    sums: Floats = field(default_factory=lambda: np.zeros((0, 0, 2)))
+
+    @cached_property
+    def columns(self) -> dict[str, ColumnBins]:
+        return {column.name: column for column in self.layout.columns}
+
+    def of(self, column: ColumnBins) -> ColumnDays:
+        """One column of it."""
+        places, index = self.layout.slices[column.name], self.layout.columns.index(column)
+        reference = self.reference.counts[places] if self.reference else np.zeros(column.places, dtype=np.int64)
+        sums = self.reference.sums[index] if self.reference else np.zeros(2)
+        return ColumnDays(bins=column, days=self.days, counts=self.counts[:, places], sums=self.sums[:, index], sent=reference, sent_sums=sums)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ColumnDays:
+    """One column: `counts` of shape (days, places). `sent` are the counts of the reference rows, all zero when there are none."""
+
+    bins: ColumnBins
+    days: tuple[date, ...]
+    counts: Ints
+    sums: Floats
+    sent: Ints
+    sent_sums: Floats
+
+    @property
+    def has_reference(self) -> bool:
+        return bool(self.sent.any())
+
+    def learned(self, window: int) -> int:
+        """How many of the first days tell what is usual when the last `window` are judged: a day never tells about itself."""
+        return min(LEARN_DAYS, max(0, len(self.days) - window))
+
+    def is_judged(self, window: int) -> bool:
+        """The first weeks of a model without reference rows are its reference, and are not judged."""
+        return len(self.days) >= window + (0 if self.has_reference else LEARN_DAYS)
+
+    @cached_property
+    def reference(self) -> Ints:
+        """Counts of the reference by place."""
+        return self.sent if self.has_reference else self.counts[:LEARN_DAYS].sum(axis=0)
+
+    @cached_property
+    def reference_sums(self) -> Floats:
+        return self.sent_sums if self.has_reference else self.sums[:LEARN_DAYS].sum(axis=0)
+
+    @cached_property
+    def reference_spread(self) -> float:
+        """Standard deviation of the reference's finite numbers; NaN without any."""
+        total, squares = self.reference_sums
+        n = self.numbers(self.reference)
+        variance = squares / n - (total / n) ** 2 if n else np.nan
+        return float(np.sqrt(variance)) if variance > 0 else float("nan")
+
+    def numbers(self, counts: Ints) -> int:
+        """How many of the counted rows are finite numbers."""
+        return int(counts[..., : OVER_BINS + 2].sum()) if self.bins.kind == "number" else 0
+
+    def quantile(self, counts: Ints, share: float) -> float | None:
+        """The value below which a share of the numbers lies, even within a fine bin; None without numbers."""
+        ordered = self.ordered(counts)
+        total = ordered.sum()
+        if not total:
+            return None
+        edges = np.concatenate([[self.bins.minimum, self.bins.low], self.bins.edges[1:], [self.bins.maximum, self.bins.maximum]])
+        reached = np.concatenate([[0], ordered.cumsum()]) / total
+        values = np.concatenate([[self.bins.minimum], edges])[: reached.size]
+        return float(np.interp(share, reached, values))
+
+    @cached_property
+    def groups(self) -> Ints:
+        """Where each coarse bin begins: ten bins of a number with as many reference rows each, infinite and null by themselves; the twenty most
+        frequent levels of a category, the rarer ones, unseen, null. Bins of a number that hold one frequent value stay by themselves.
+        """
+        if self.bins.kind == "category":
+            last = len(self.bins.levels)  # its place: the rarer ones
+            return np.array([*range(min(COARSE_LEVELS, last) + 1), last + 1, last + 2])
+        if self.bins.kind == "presence":
+            return np.arange(self.bins.places)
+        ordered = self.reference[: OVER_BINS + 2]
+        below = np.concatenate([[0], ordered.cumsum()[:-1]]) / max(1, ordered.sum())
+        starts = np.unique(np.searchsorted(below, np.arange(COARSE) / COARSE, side="left"))
+        starts = starts[starts < OVER_BINS + 2]
+        return np.unique(np.concatenate([[0], starts, [OVER_BINS + 2, OVER_BINS + 3]]))
+
+    def coarse(self, counts: Ints) -> Ints:
+        """Counts of shape (..., places) in the bins that drift is told by."""
+        return np.asarray(np.add.reduceat(counts, self.groups, axis=-1))
+
+    def ordered(self, counts: Ints) -> Ints:
+        """The finite numbers alone, below the bins to above them: what distances along the scale are taken of."""
+        return np.asarray(counts[..., : OVER_BINS + 2])
+
+    @property
+    def bin_width(self) -> float:
+        """Of the equal bins, on their own scale."""
+        low, high = self.bins.span
+        return (high - low) / (NUMBER_PLACES - FIRST - 4)

@@ -1,0 +1,111 @@
+"""Drift of a model's columns: the calibrated test of each (stats.drift), told for all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Floats, Ints
+from watchkeeper.stats.distances import psi, wasserstein
+from watchkeeper.stats.drift import LEAST_OF_A_PHASE, UNKNOWN_SPREAD, DriftTest, Spread, Verdict, judge, learn_spread, same_phase
+from watchkeeper.stats.multiple import benjamini_hochberg
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftLimits:
+    """When a difference is drift: significant at `alpha` (after adjusting for the number of columns) and at least this big."""
+
+    alpha: float = 0.001
+    least_psi: float = 0.1
+    least_distance: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnDrift:
+    """The verdict on one column in the window of days `first` to `last`. `adjusted` is the p-value after adjusting for the number of columns."""
+
+    column: str
+    first: date
+    last: date
+    test: DriftTest
+    adjusted: float
+
+    @property
+    def size(self) -> float:
+        """How far it moved, as a multiple of nothing: PSI."""
+        return self.test.psi
+
+
+def column_drifts(history: ColumnHistory, columns: Collection[str], limits: DriftLimits, *, window: int = 1) -> list[ColumnDrift]:
+    """The last `window` days of each column against its reference, those that moved most first. Empty when no day can be judged."""
+    chosen = [history.of(history.columns[name]) for name in columns]
+    judged = [(column, test) for column in chosen if column.bins.kind != "presence" and (test := drift_of(column, limits, window=window))]
+    adjusted = benjamini_hochberg([test.p_value if not np.isnan(test.psi) else np.nan for _, test in judged])
+    days = history.days[-window:]
+    found = [
+        ColumnDrift(column=column.bins.name, first=days[0], last=days[-1], test=_final(test, p, limits), adjusted=float(p))
+        for (column, test), p in zip(judged, adjusted, strict=True)
+    ]
+    return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -np.nan_to_num(drift.size), drift.column))
+
+
+def drift_of(column: ColumnDays, limits: DriftLimits, *, window: int = 1) -> DriftTest | None:
+    """One column by itself; None when it has no day to judge."""
+    if not column.is_judged(window):
+        return None
+    current = column.counts[-window:].sum(axis=0)
+    reference, spread = _expected(column, window)
+    return judge(
+        column.coarse(reference),
+        column.coarse(current),
+        spread,
+        distance=_distance(column, reference, current),
+        alpha=limits.alpha,
+        least_psi=limits.least_psi,
+        least_distance=limits.least_distance,
+    )
+
+
+def _final(test: DriftTest, adjusted: float, limits: DriftLimits) -> DriftTest:
+    """What is significant by itself and not among so many columns is no drift."""
+    return replace(test, verdict=Verdict.NONE) if test.verdict is Verdict.DRIFT and not adjusted < limits.alpha else test
+
+
+def _expected(column: ColumnDays, window: int) -> tuple[Ints, Spread]:
+    """What the window is compared with, and how much such windows usually differ. A model's own first weeks are matched by weekday."""
+    learned = column.learned(window)
+    usual, phases = column.counts[:learned], [day.weekday() for day in column.days[:learned]]
+    if window == 1 and not column.has_reference and _every_phase_known(phases):
+        matched = same_phase(usual, phases, column.days[-1].weekday())
+        return matched.astype(np.int64), learn_spread(column.coarse(usual), phases=phases)
+    return column.reference, _spread(column, usual, window)
+
+
+def _spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
+    """That of single days: where days follow each other by chance it is that of longer windows too. Where those differ more, theirs."""
+    if not len(usual):
+        return UNKNOWN_SPREAD
+    daily = learn_spread(column.coarse(usual))
+    whole = len(usual) // window
+    longer = learn_spread(column.coarse(usual[: whole * window].reshape(whole, window, -1).sum(axis=1))) if 1 < whole < len(usual) else daily
+    return daily._replace(phi=max(daily.phi, longer.phi))
+
+
+def _every_phase_known(phases: Sequence[Hashable]) -> bool:
+    return bool(phases) and min(phases.count(phase) for phase in set(phases)) >= LEAST_OF_A_PHASE
+
+
+def _distance(column: ColumnDays, reference: Ints, current: Ints) -> float:
+    """Wasserstein-1 in standard deviations of the reference; NaN for categories and for numbers on a logarithmic scale."""
+    if column.bins.kind != "number" or column.bins.is_log:
+        return float("nan")
+    spread = column.reference_spread
+    return float(wasserstein(column.ordered(reference), column.ordered(current), width=column.bin_width / spread)) if spread > 0 else float("nan")
+
+
+def psi_by_day(column: ColumnDays) -> Floats:
+    """How far each day is from the reference, for charts; NaN for a day without rows."""
+    return psi(column.coarse(column.reference), column.coarse(column.counts)) if len(column.days) else np.zeros(0)

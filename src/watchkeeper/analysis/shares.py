@@ -1,0 +1,85 @@
+"""How large a part of a column's rows is null, unseen or out of range, against its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Ints
+from watchkeeper.stats.distances import chi_square
+from watchkeeper.stats.drift import UNKNOWN_SPREAD, f_sf, learn_spread
+from watchkeeper.telemetry.bins import INFINITE, OVER_MAXIMUM, UNDER_MINIMUM, ColumnBins
+
+Places = Callable[[ColumnBins], Collection[int]]
+GUESSED_PHI = 5.0  # while it is not known how much days differ
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnShare:
+    """The part of a column's rows in some places, in a window of days and in the reference. `usual` is NaN when the reference has no rows.
+
+    `p_value` is of the difference, knowing how much days usually differ.
+    """
+
+    column: str
+    first: date
+    last: date
+    share: float
+    usual: float
+    n: int
+    p_value: float
+
+    @property
+    def increase(self) -> float:
+        return self.share - self.usual
+
+
+def nulls(column: ColumnBins) -> Collection[int]:
+    return (column.null_place,)
+
+
+def unseen(column: ColumnBins) -> Collection[int]:
+    return (len(column.levels) + 1,) if column.kind == "category" and not column.has_rest else ()
+
+
+def out_of_range(column: ColumnBins) -> Collection[int]:
+    return (UNDER_MINIMUM, OVER_MAXIMUM, INFINITE) if column.kind == "number" else ()
+
+
+def column_shares(history: ColumnHistory, columns: Collection[str], places: Places, *, window: int = 1) -> list[ColumnShare]:
+    """Of each column that has such places, those that grew most first. Empty when no day can be judged."""
+    chosen = [history.of(history.columns[name]) for name in columns]
+    found = [share for column in chosen if (share := _share(column, places(column.bins), window)) is not None]
+    return sorted(found, key=lambda share: (-np.nan_to_num(share.increase, nan=-1.0), share.column))
+
+
+def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnShare | None:
+    days = column.days[-window:]
+    if not places or not column.is_judged(window):
+        return None
+    reference, current = _split(column.reference, places), _split(column.counts[-window:].sum(axis=0), places)
+    days_apart = _split(column.counts[: column.learned(window)], places)
+    spread = learn_spread(days_apart) if len(days_apart) else UNKNOWN_SPREAD
+    test = chi_square(reference, current)
+    known = spread if spread.is_known else spread._replace(phi=max(spread.phi, GUESSED_PHI), degrees=0.0)
+    return ColumnShare(
+        column=column.bins.name,
+        first=days[0],
+        last=days[-1],
+        share=_part(current),
+        usual=_part(reference),
+        n=int(current.sum()),
+        p_value=f_sf(float(test.statistic), float(test.degrees), known),
+    )
+
+
+def _split(counts: Ints, places: Collection[int]) -> Ints:
+    inside = counts[..., list(places)].sum(axis=-1)
+    return np.stack([inside, counts.sum(axis=-1) - inside], axis=-1)
+
+
+def _part(split: Ints) -> float:
+    return float(split[0] / split.sum()) if split.sum() else float("nan")

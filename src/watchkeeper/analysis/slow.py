@@ -1,0 +1,61 @@
+"""Drift too small for any single day, added up over the days since the model's first weeks (stats.drift.SlowDrift)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from zlib import crc32
+
+import numpy as np
+
+from watchkeeper.analysis.columns import LEARN_DAYS, ColumnDays, ColumnHistory
+from watchkeeper.stats.distances import chi_square, psi
+from watchkeeper.stats.drift import LEAST_WINDOWS, SlowDrift, rank_p_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSlowDrift:
+    """How much evidence the days of a column have gathered against "as in the first weeks": it is above A once in A days by chance.
+
+    `since` is the day from which it last grew from nothing; `psi` the difference of the days since then.
+    """
+
+    column: str
+    evidence: float
+    since: date
+    last: date
+    psi: float
+
+
+def slow_drifts(history: ColumnHistory, columns: Collection[str], *, days: int) -> list[ColumnSlowDrift]:
+    """Of each column with at least twenty first days and one after them, most evidence first. Only the last `days` count: evidence that was
+    gathered does not go away by itself."""
+    chosen = [history.of(history.columns[name]) for name in columns]
+    found = [entry for column in chosen if (entry := _gathered(column, days)) is not None]
+    return sorted(found, key=lambda entry: (-entry.evidence, entry.column))
+
+
+def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
+    learned = min(LEARN_DAYS, len(column.days))
+    if column.bins.kind == "presence" or learned < LEAST_WINDOWS or len(column.days) == learned:
+        return None
+    counts = column.coarse(column.counts)
+    total = counts[:learned].sum(axis=0)
+    usual = chi_square(total - counts[:learned], counts[:learned]).statistic
+    first = max(learned, len(column.days) - days)
+    seen = chi_square(total, counts[first:]).statistic
+    state, begun = SlowDrift(), first
+    for place, statistic in enumerate(seen, start=first):
+        if np.isnan(statistic):
+            continue
+        state = state.after(rank_p_value(usual, float(statistic), u=_coin(column.bins.name, column.days[place])))
+        if state.shiryaev_roberts < 1:
+            begun = place
+    moved = float(psi(total, counts[begun:].sum(axis=0)))
+    return ColumnSlowDrift(column=column.bins.name, evidence=state.shiryaev_roberts, since=column.days[begun], last=column.days[-1], psi=moved)
+
+
+def _coin(column: str, day: date) -> float:
+    """Breaks ties of ranks; the same each time a day is looked at."""
+    return float(np.random.default_rng([crc32(column.encode()), day.toordinal()]).random())

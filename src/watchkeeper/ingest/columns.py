@@ -1,0 +1,258 @@
+"""Column profiles of a model's days: bins frozen from its reference, dirty days counted again and replaced in one transaction.
+
+The reference is the training rows of the current version; a model that sent none is compared with its own first weeks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import structlog
+from django.db import DatabaseError, transaction
+from django.db.models import F, Max, Q, Sum
+
+from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.core.settings import settings
+from watchkeeper.history.services import holds_lease, release_lease, take_lease
+from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
+from watchkeeper.ingest.profiling import Follow, clear_marks
+from watchkeeper.registry.models import Baseline, RegisteredModel
+from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
+from watchkeeper.telemetry.columns import DAY, column_profiles, day_starts, local_day
+from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.wire import Stream
+
+log = structlog.get_logger()
+DAYS_AT_ONCE = 31
+FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
+COUNTED_AGAIN = 92 * DAY  # with new bins; also how far back is looked
+LEARNED_WITHIN = 42 * DAY  # after the first
+SAMPLE_ROWS = 50_000
+LATER = timedelta(hours=1)
+_TARGETS = ("prediction", "score")
+
+
+def mark_days(model: UUID, days: Collection[date], *, batch: int, now: datetime) -> None:
+    """Inside the caller's transaction: what was stored is counted. A day waits a minute for more rows."""
+    due = now + timedelta(seconds=settings().profile_refresh_seconds)
+    DirtyDay.objects.bulk_create(
+        (DirtyDay(model_id=model, day=day, batch=batch, due_at=due) for day in sorted(days)),
+        update_conflicts=True,
+        unique_fields=["model", "day"],
+        update_fields=["batch"],
+    )
+
+
+def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 20) -> int:
+    """One round over the models with due days; returns the number of days done. `follow` is told in the transaction that clears them."""
+    done = 0
+    for model_id in list(DirtyDay.objects.filter(due_at__lte=now).values_list("model_id", flat=True).distinct()[:models]):
+        name = f"columns:{model_id}"
+        fence = take_lease(name, holder=holder, now=now, seconds=10 * settings().lease_seconds)
+        if fence is None:
+            continue
+        try:
+            done += _refresh_model(engine, telemetry, model_id, partial(holds_lease, name, fence=fence), now, follow)
+        except DatabaseError:
+            raise
+        except Exception:  # a broken log stops its own model, never the others
+            log.exception("columns not counted", model=str(model_id))
+            _postpone(model_id, now)
+        finally:
+            release_lease(name, fence=fence, now=now)
+    return done
+
+
+def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = COUNTED_AGAIN) -> dict[UUID, ColumnHistory]:
+    """What is known of each model's columns: the reference, the days it learned from, and the closed days of the time asked for."""
+    bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).order_by("number")}  # the newest of each
+    zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
+    found: dict[int, list[tuple[date, int, bytes]]] = defaultdict(list)
+    shown = Q(day__gte=(now - back).date()) | Q(day__lt=F("bins__first_day") + LEARNED_WITHIN)
+    stored = ColumnProfile.objects.filter(shown, bins__in=bins.values(), segment="").order_by("day")
+    for bins_id, day, rows, counts in stored.values_list("bins_id", "day", "rows", "counts"):
+        found[bins_id].append((day, rows, bytes(counts)))
+    return {id: _history(bins[id], found[bins[id].id], zones[id], now) if id in bins else ColumnHistory(now=now, layout=Layout(())) for id in models}
+
+
+def _history(bins: ProfileBins, stored: list[tuple[date, int, bytes]], zone: ZoneInfo, now: datetime) -> ColumnHistory:
+    layout, today = Layout(tuple(ColumnBins.from_json(column) for column in bins.columns)), local_day(now, zone)
+    by_day: dict[date, ColumnCounts] = {}
+    for day, rows, blob in stored:
+        if day < today:
+            counts = unpack(layout, rows, blob)
+            by_day[day] = by_day[day] + counts if day in by_day else counts
+    days = tuple(by_day)
+    return ColumnHistory(
+        now=now,
+        layout=layout,
+        reference=unpack(layout, bins.rows, bytes(bins.counts)) if bins.counts else None,
+        days=days,
+        ends=tuple(day_starts(day + DAY, zone) for day in days),
+        rows=np.array([counts.rows for counts in by_day.values()], dtype=np.int64),
+        counts=np.array([counts.counts for counts in by_day.values()], dtype=np.int64).reshape(len(days), layout.width),
+        sums=np.array([counts.sums for counts in by_day.values()]).reshape(len(days), len(layout.columns), 2),
+    )
+
+
+def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: partial[bool], now: datetime, follow: Follow) -> int:
+    zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
+    bins = _bins(telemetry, model_id, zone, now)
+    if bins is None:
+        _postpone(model_id, now)
+        return 0
+    dirty = list(DirtyDay.objects.filter(model=model_id, due_at__lte=now).order_by("day")[:DAYS_AT_ONCE])
+    days = [entry.day for entry in dirty]
+    profiles = column_profiles(
+        engine,
+        telemetry,
+        model_id,
+        Layout(tuple(ColumnBins.from_json(column) for column in bins.columns)),
+        days,
+        zone,
+        last_only=_has_duplicates(model_id, days, zone),
+    )
+    with transaction.atomic():
+        if not still_ours():
+            return 0
+        ColumnProfile.objects.filter(bins=bins, day__in=days).delete()
+        ColumnProfile.objects.bulk_create(
+            ColumnProfile(bins=bins, version=entry.version[:200], day=entry.day, rows=entry.counts.rows, counts=pack(entry.counts))
+            for entry in profiles
+        )
+        clear_marks(dirty)
+        follow(model_id, "profiles")
+    return len(dirty)
+
+
+def _postpone(model_id: UUID, now: datetime) -> None:
+    DirtyDay.objects.filter(model=model_id, due_at__lte=now).update(due_at=now + LATER)
+
+
+def _has_duplicates(model_id: UUID, days: Collection[date], zone: ZoneInfo) -> bool:
+    """Whether rows of these days were sent again: to tell the last of each id costs more than to count them."""
+    first, end = day_starts(min(days), zone), day_starts(max(days) + DAY, zone)
+    hours = WindowProfile.objects.filter(model=model_id, start__gte=first, start__lt=end)
+    return bool(hours.aggregate(again=Sum("duplicates"))["again"])
+
+
+def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime) -> ProfileBins | None:
+    """The bins in force: those of the current version's reference. None while there is neither a reference nor a week of rows."""
+    newest = ProfileBins.objects.filter(model=model_id).order_by("-number").first()
+    baseline = _reference_baseline(model_id)
+    if newest and (baseline is None or (newest.baseline_id == baseline.id and newest.made_at >= baseline.created_at)):
+        return newest
+    today = local_day(now, zone)
+    first, closed = _closed_days(model_id, zone, today)
+    if baseline is None and closed < FIRST_DAYS:
+        return None
+    made = _made_of_log(telemetry, model_id, first, today) if baseline is None else _made_of_reference(telemetry, model_id, baseline, first, today)
+    if made is None:
+        return newest
+    layout, counted = made
+    begin = max(first, today - COUNTED_AGAIN) if newest else first
+    with transaction.atomic():
+        bins = ProfileBins.objects.create(
+            model_id=model_id,
+            number=(newest.number if newest else 0) + 1,
+            baseline=baseline,
+            made_at=now,
+            first_day=begin,
+            columns=[column.as_json() for column in layout.columns],
+            rows=counted.rows if counted else 0,
+            counts=pack(counted) if counted else None,
+        )
+        if newest:
+            _count_again(model_id, begin, zone, now)
+    return bins
+
+
+def _reference_baseline(model_id: UUID) -> Baseline | None:
+    """With rows: of the version deployed last, else of the one trained last."""
+    with_rows = Baseline.objects.filter(version__model=model_id).exclude(reference_path="")
+    return with_rows.order_by("-version__is_current", "-version__deployed_at", "-created_at").first()
+
+
+def _closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]:
+    """The first day of the log, and how many days before today have rows."""
+    starts = WindowProfile.objects.filter(model=model_id).values_list("start", flat=True).distinct()
+    days = {local_day(start, zone) for start in starts}
+    days |= set(DirtyDay.objects.filter(model=model_id).values_list("day", flat=True))
+    return min(days, default=today), len({day for day in days if day < today})
+
+
+def _made_of_log(telemetry: TelemetryLog, model_id: UUID, first: date, today: date) -> tuple[Layout, None] | None:
+    rows = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, min(first + 4 * FIRST_DAYS * DAY, today), SAMPLE_ROWS))
+    return (make_bins(rows), None) if rows.num_columns else None
+
+
+def _made_of_reference(telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, first: date, today: date) -> tuple[Layout, ColumnCounts] | None:
+    """Bins of the reference rows; what they lack (scores, say) is made of the log. Its reference is then the model's first weeks."""
+    path = settings().data / baseline.reference_path
+    if not path.exists():
+        log.warning("reference rows are gone", model=str(model_id), path=baseline.reference_path)
+        return None
+    kinds = dict(LogColumn.objects.filter(model=model_id, stream=Stream.PREDICTIONS).values_list("name", "type"))
+    reference = _as_logged(pq.read_table(path), kinds)
+    logged = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, today, SAMPLE_ROWS))
+    lacking = logged.select([name for name in logged.column_names if name not in reference.column_names])
+    layout = Layout((*make_bins(reference).columns, *make_bins(lacking).columns))
+    counted = count_rows(layout, reference)
+    for name in lacking.column_names:
+        if name in layout.slices:
+            counted.counts[layout.slices[name]] = 0
+    return layout, counted
+
+
+def _log_columns(table: pa.Table) -> pa.Table:
+    """Features, prediction and scores; only those that ever held something."""
+    wanted = [name for name in table.column_names if name in _TARGETS or name.startswith(("f.", "score."))]
+    return table.select([name for name in wanted if table[name].null_count < len(table)])
+
+
+def _as_logged(reference: pa.Table, kinds: dict[str, str]) -> pa.Table:
+    """Reference rows with the names and kinds that their columns have in the log. What cannot be read as its kind is null."""
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name in reference.column_names:
+        logged = name if name in _TARGETS or name.startswith("score.") else f"f.{name}"
+        columns[logged] = _read_as(reference[name], kinds.get(logged, ""))
+    return pa.table(columns)
+
+
+def _read_as(cells: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    if kind == "double" and pa.types.is_string(cells.type):
+        fits = pc.match_substring_regex(cells, r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$")
+        return pc.if_else(fits, pc.utf8_trim_whitespace(cells), pa.scalar(None, pa.string())).cast(pa.float64())
+    if kind == "string" and not pa.types.is_string(cells.type):
+        return cells.cast(pa.string())
+    if kind == "timestamp" and pa.types.is_string(cells.type):
+        return pa.chunked_array([pa.array([_moment(text) for text in cells.to_pylist()], pa.timestamp("us", "UTC"))])
+    return cells
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        read = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return read.replace(tzinfo=UTC) if read and read.tzinfo is None else read
+
+
+def _count_again(model_id: UUID, begin: date, zone: ZoneInfo, now: datetime) -> None:
+    """New bins: the days that charts and risks look at are counted with them."""
+    starts = WindowProfile.objects.filter(model=model_id, start__gte=day_starts(begin, zone)).values_list("start", flat=True).distinct()
+    batch = DirtyDay.objects.filter(model=model_id).aggregate(last=Max("batch"))["last"] or 0
+    days = {local_day(start, zone) for start in starts}
+    known = set(DirtyDay.objects.filter(model=model_id).values_list("day", flat=True))
+    DirtyDay.objects.bulk_create(DirtyDay(model_id=model_id, day=day, batch=batch, due_at=now) for day in sorted(days - known))
+    DirtyDay.objects.filter(model=model_id).update(due_at=now)

@@ -1,0 +1,134 @@
+"""What the risks that look at a model's features share: their parameters, and what keeps any of them from judging. Not a risk itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+
+from pydantic import Field
+
+from watchkeeper.analysis.columns import ColumnHistory, short_name
+from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts
+from watchkeeper.analysis.shares import Places, column_shares
+from watchkeeper.core.durations import Duration
+from watchkeeper.core.finding import DataState, Finding
+from watchkeeper.core.text import N_, Argument, Text
+from watchkeeper.risks import RiskParams
+from watchkeeper.stats.drift import Verdict
+
+NOT_OVER = N_("the first four weeks, with which later days are compared, are not over")
+
+
+class WindowParams(RiskParams):
+    """Parameters of what looks at the last closed days."""
+
+    window: int = Field(1, description=N_("How many closed days are looked at together."), ge=1, le=31)
+    alpha: float = Field(0.001, description=N_("How often chance alone may look like a difference, per window."), gt=0, lt=0.5)
+    max_age: Duration = Field(timedelta(days=3), description=N_("Days that ended longer ago than this say nothing any more."), gt=timedelta(0))
+
+
+class FeatureParams(WindowParams):
+    """The same of some of the features."""
+
+    features: tuple[str, ...] = Field((), description=N_("Features to look at; empty means all."))
+    ignore: tuple[str, ...] = Field((), description=N_("Features that may change as they like."))
+
+
+class DriftParams(WindowParams):
+    """What counts as drift, beside being significant."""
+
+    least_psi: float = Field(0.1, description=N_("The population stability index from which a difference is big."), gt=0, allow_inf_nan=False)
+    least_distance: float = Field(
+        0.1, description=N_("How far rows moved on average, in standard deviations, from which a difference is big."), gt=0, allow_inf_nan=False
+    )
+
+
+def wanted(history: ColumnHistory, features: Collection[str], ignore: Collection[str]) -> list[str]:
+    """The features that are asked for and have bins."""
+    names = [name for name in history.columns if name.startswith("f.")]
+    return [name for name in names if short_name(name) not in ignore and (not features or short_name(name) in features)]
+
+
+def obstacle(history: ColumnHistory, columns: Sequence[str], max_age: timedelta) -> Finding | None:
+    """Why nothing can be judged; None when something can."""
+    if not columns:
+        return Finding.unknown(Text(N_("nothing can be compared yet: there is no reference, nor a week of predictions")))
+    if not history.days:
+        return Finding.unknown(Text(N_("no day with predictions is over yet")))
+    if history.now - history.ends[-1] > max_age:
+        return Finding.unknown(Text(N_("the last predictions are of {day}"), {"day": str(history.days[-1])}), data=DataState.STALE)
+    return None
+
+
+def days_of(first: date, last: date) -> str:
+    """A window of days in any language.
+
+    >>> days_of(date(2026, 11, 16), date(2026, 11, 22))
+    '2026-11-16 – 2026-11-22'
+    """
+    return str(last) if first == last else f"{first} – {last}"
+
+
+def judge_shares(history: ColumnHistory, params: FeatureParams, *, places: Places, increase: float, template: str, nothing: str) -> Finding:
+    """Fires when the part of a feature's rows in some places has grown by `increase` and beyond chance.
+
+    `template` has grown, feature, share, usual, limit and days; `nothing` says why no feature has such places.
+    """
+    names = wanted(history, params.features, params.ignore)
+    if problem := obstacle(history, names, params.max_age):
+        return problem
+    shares = column_shares(history, names, places, window=params.window)
+    if not shares:
+        return Finding.unknown(Text(nothing))
+    grown = [share for share in shares if share.increase >= increase and share.p_value < params.alpha]
+    most = grown[0] if grown else shares[0]
+    limit = min(1.0, most.usual + increase)
+    facts: dict[str, Argument] = {
+        "grown": len(grown),
+        "feature": short_name(most.column),
+        "share": most.share,
+        "usual": most.usual,
+        "limit": limit,
+        "days": days_of(most.first, most.last),
+    }
+    if not grown:
+        text = N_("no more than usual, {days}; most {feature}: {share:share}, usual {usual:share}, limit {limit:share}")
+        return Finding.quiet(Text(text, facts), value=most.share, limit=limit)
+    parts = tuple(short_name(share.column) for share in grown)
+    return Finding.fired(Text(template, facts), value=most.share, limit=limit, since=history.ends[-1], parts=parts)
+
+
+def judge_drift(history: ColumnHistory, columns: list[str], params: DriftParams) -> Finding:
+    """Fires when any of the columns has drifted."""
+    if problem := obstacle(history, columns, params.max_age):
+        return problem
+    limits = DriftLimits(alpha=params.alpha, least_psi=params.least_psi, least_distance=params.least_distance)
+    drifts = column_drifts(history, columns, limits, window=params.window)
+    judged = [drift for drift in drifts if drift.test.verdict is not Verdict.INSUFFICIENT]
+    if not drifts:
+        return Finding.unknown(Text(NOT_OVER))
+    if not judged:
+        text = Text(N_("{rows:integer} rows are too few to tell drift from how much days differ anyway"), {"rows": drifts[0].test.n})
+        return Finding.unknown(text)
+    return _grade(judged, history.ends[-1], params)
+
+
+def _grade(drifts: list[ColumnDrift], end: datetime, params: DriftParams) -> Finding:
+    moved, most = [drift for drift in drifts if drift.test.verdict.fires], drifts[0]
+    facts: dict[str, Argument] = {
+        "moved": len(moved),
+        "columns": len(drifts),
+        "column": short_name(most.column),
+        "psi": most.test.psi,
+        "limit": params.least_psi,
+        "noise": most.test.noise_floor,
+        "days": days_of(most.first, most.last),
+    }
+    if not moved:
+        text = N_("no drift, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}")
+        return Finding.quiet(Text(text, facts), value=most.test.psi, limit=params.least_psi)
+    text = N_(
+        "{moved:integer} of {columns:integer} drifted, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"
+    )
+    parts = tuple(short_name(drift.column) for drift in moved)
+    return Finding.fired(Text(text, facts), value=most.test.psi, limit=params.least_psi, since=end, parts=parts)

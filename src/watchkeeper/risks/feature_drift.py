@@ -1,0 +1,66 @@
+"""Feature drift.
+
+What the model is asked about is no longer what it was trained on: the values of a feature are spread differently. The population changed, a
+campaign brought other customers, a season began, or a source is broken.
+Each feature's last closed days (`window`) are compared with the rows of the training, or with the model's own first four weeks when none were
+sent. A difference must be *significant*, beyond how much days usually differ, and *big*: a population stability index of `least_psi`, or rows
+that moved by `least_distance` standard deviations on average. Many features at once are adjusted for (Benjamini and Hochberg).
+Until 20 days have shown how much they usually differ the verdict is preliminary, and only large differences fire (a PSI of 0.25 that is also five times
+what chance gives). Drift alone does not say that the model is worse: see its performance.
+It is unknown while there is no reference or no closed day, and when there are so few rows, or days differ so much, that chance would reach the limit.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.examples import AGE, NOW, history, normal
+from watchkeeper.core.finding import Finding, Outcome
+from watchkeeper.core.text import N_
+from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks._features import DriftParams, judge_drift, wanted
+
+NEEDS = ColumnHistory
+
+
+class Params(DriftParams):
+    features: tuple[str, ...] = Field((), description=N_("Features to look at; empty means all."))
+    ignore: tuple[str, ...] = Field((), description=N_("Features that may change as they like."))
+
+
+DEFAULTS = Defaults(schedule={"every": "6h"}, criticality=1)
+
+PLAN = (
+    N_("Look at the feature over time: since when, suddenly or slowly, in all segments or in one?"),
+    N_("Ask the owner of its source: was it rebuilt, renamed, filled differently, given another unit?"),
+    N_("Look at performance, realised or estimated: drift that the model can bear needs no action."),
+    N_("Source broken: have it repaired. Population changed: warn the business owner, collect labels, consider retraining."),
+)
+
+KINDS = PREDICTING_KINDS
+
+
+def evaluate(evidence: ColumnHistory, params: Params) -> Finding:
+    return judge_drift(evidence, wanted(evidence, params.features, params.ignore), params)
+
+
+def _days(days: int, rows: int, *, last: float) -> ColumnHistory:
+    """A feature of normal numbers, on the last day so many standard deviations higher."""
+    usual = [normal(rows, seed=day) for day in range(days - 1)]
+    return history(AGE, reference=normal(10_000, seed=99), days=[*usual, normal(rows, mean=last, seed=98)])
+
+
+EXAMPLES = (
+    Example(title=N_("a day like the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
+    Example(title=N_("half a standard deviation higher"), evidence=_days(30, 2000, last=0.5), outcome=Outcome.FIRED),
+    Example(
+        title=N_("a difference that is significant among so many rows, and small"), evidence=_days(30, 200_000, last=0.05), outcome=Outcome.QUIET
+    ),
+    Example(
+        title=N_("a third of a standard deviation higher on the third day after release"), evidence=_days(3, 2000, last=0.33), outcome=Outcome.QUIET
+    ),
+    Example(title=N_("two standard deviations higher on the third day after release"), evidence=_days(3, 2000, last=2.0), outcome=Outcome.FIRED),
+    Example(title=N_("forty rows a day"), evidence=_days(30, 40, last=0.5), outcome=Outcome.UNKNOWN),
+    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+)

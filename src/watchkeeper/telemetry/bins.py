@@ -1,0 +1,242 @@
+"""Frozen bins of a model's columns, made from reference rows, and the counts that fill them. Bins never change: other bins get another number.
+
+A number has places below its reference's minimum, up to the bins, 256 equal bins, from the bins to the maximum, above it, infinite, null. The bins
+span all but the outer thousandth of the reference on each side, on a logarithmic scale when they reach over three powers of ten.
+A category has a place for each level of the reference, for the rarer ones together, for unseen levels, null.
+Columns of which only presence can be counted (vectors, texts that hardly repeat) have two places: filled and null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import log
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+FINE = 256
+UNDER_MINIMUM, UNDER_BINS, FIRST, OVER_BINS, OVER_MAXIMUM, INFINITE, NULL = 0, 1, 2, FINE + 2, FINE + 3, FINE + 4, FINE + 5
+NUMBER_PLACES = FINE + 6
+MOST_LEVELS = 1000
+MOST_COLUMNS = 500
+OUTER = 0.001
+LOG_FROM = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnBins:
+    """The places of one column. `low` and `high` bound the bins, `minimum` and `maximum` the reference; `levels` are sorted, most frequent first.
+
+    `is_whole` tells that every number of the reference was whole; `has_rest` that it had more levels than have a place.
+    """
+
+    name: str
+    kind: Literal["number", "category", "presence"]
+    low: float = 0.0
+    high: float = 1.0
+    minimum: float = 0.0
+    maximum: float = 1.0
+    is_log: bool = False
+    is_whole: bool = False
+    levels: tuple[str, ...] = ()
+    has_rest: bool = False
+
+    @property
+    def places(self) -> int:
+        return {"number": NUMBER_PLACES, "category": len(self.levels) + 3, "presence": 2}[self.kind]
+
+    @property
+    def null_place(self) -> int:
+        return self.places - 1
+
+    @property
+    def edges(self) -> Floats:
+        """The 257 edges of the bins, in the column's own unit."""
+        steps = np.linspace(*self.span, FINE + 1)
+        return np.asarray(np.exp(steps) if self.is_log else steps)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """`low` and `high` on the scale of the bins."""
+        return (log(self.low), log(self.high)) if self.is_log else (self.low, self.high)
+
+    def place_of(self, levels: pa.Array | pa.ChunkedArray) -> Ints:
+        """The places of categories. A level without one is unseen, unless the reference had more than have a place."""
+        unknown = len(self.levels) + (0 if self.has_rest else 1)
+        known = pc.fill_null(pc.index_in(levels, value_set=self._values), unknown)
+        return np.asarray(pc.if_else(pc.is_null(levels), self.null_place, known).to_numpy(), dtype=np.int64)
+
+    @cached_property
+    def _values(self) -> pa.Array:
+        return pa.array(self.levels, pa.string())
+
+    def as_json(self) -> dict[str, Any]:  # Any: JSON
+        return asdict(self) | {"levels": list(self.levels)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:  # Any: JSON
+        return cls(**{**stored, "levels": tuple(stored["levels"])})
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """All columns of a set of bins one after the other in one row of counts."""
+
+    columns: tuple[ColumnBins, ...]
+
+    @cached_property
+    def slices(self) -> Mapping[str, slice]:
+        ends = np.cumsum([0, *(column.places for column in self.columns)])
+        return {column.name: slice(int(ends[i]), int(ends[i + 1])) for i, column in enumerate(self.columns)}
+
+    @cached_property
+    def width(self) -> int:
+        return sum(column.places for column in self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnCounts:
+    """Counts of some rows in a layout: `counts` of shape (width,), `sums` of shape (columns, 2) with Σx and Σx² of finite numbers. Additive."""
+
+    rows: int
+    counts: Ints
+    sums: Floats
+
+    @classmethod
+    def empty(cls, layout: Layout) -> Self:
+        return cls(0, np.zeros(layout.width, dtype=np.int64), np.zeros((len(layout.columns), 2)))
+
+    def __add__(self, other: ColumnCounts) -> ColumnCounts:
+        return ColumnCounts(self.rows + other.rows, self.counts + other.counts, self.sums + other.sums)
+
+
+def make_bins(table: pa.Table) -> Layout:
+    """Bins from reference rows; columns as in the log. At most 500 columns: what comes after is left out."""
+    made = [_bins_of(name, table[name].combine_chunks()) for name in table.column_names]
+    return Layout(tuple(made[:MOST_COLUMNS]))
+
+
+def count_rows(layout: Layout, table: pa.Table) -> ColumnCounts:
+    """What an engine counts in the log, of rows at hand. A column that the table lacks is null."""
+    places = np.zeros(len(table), dtype=np.int64)
+    (counted,) = count_groups(layout, table, places, 1)
+    return counted
+
+
+def count_groups(layout: Layout, table: pa.Table, groups: Ints, count: int) -> list[ColumnCounts]:
+    """The same for each of `count` groups; `groups` says of each row which."""
+    counts = np.zeros((count, layout.width), dtype=np.int64)
+    sums = np.zeros((count, len(layout.columns), 2))
+    for index, column in enumerate(layout.columns):
+        cells = table[column.name].combine_chunks() if column.name in table.column_names else pa.nulls(len(table))
+        places, numbers = _places(column, cells)
+        flat = np.bincount(groups * column.places + places, minlength=count * column.places)
+        counts[:, layout.slices[column.name]] = flat.reshape(count, column.places)
+        for which in range(2 if column.kind == "number" else 0):
+            sums[:, index, which] = np.bincount(groups, weights=numbers ** (which + 1), minlength=count)
+    rows = np.bincount(groups, minlength=count)
+    return [ColumnCounts(int(rows[group]), counts[group], sums[group]) for group in range(count)]
+
+
+def pack(counts: ColumnCounts) -> bytes:
+    """Counts as compressed little-endian numbers; the layout is needed to read them."""
+    body = counts.counts.astype("<i8").tobytes() + counts.sums.astype("<f8").tobytes()
+    return bytes(pa.compress(body, codec="zstd", asbytes=True))
+
+
+def unpack(layout: Layout, rows: int, blob: bytes) -> ColumnCounts:
+    """What `pack` was given."""
+    sums = len(layout.columns) * 2
+    body = pa.decompress(blob, decompressed_size=8 * (layout.width + sums), codec="zstd", asbytes=True)
+    counts = np.frombuffer(body, dtype="<i8", count=layout.width)
+    return ColumnCounts(rows, counts, np.frombuffer(body, dtype="<f8", offset=8 * layout.width).reshape(-1, 2))
+
+
+def number_kind(given: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(given) or pa.types.is_integer(given) or pa.types.is_decimal(given))
+
+
+def _bins_of(name: str, cells: pa.Array) -> ColumnBins:
+    if pa.types.is_timestamp(cells.type):
+        return _number_bins(name, _numbers(cells))
+    if number_kind(cells.type):
+        return _number_bins(name, _numbers(cells))
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type) or pa.types.is_boolean(cells.type):
+        return _category_bins(name, cells)
+    return ColumnBins(name=name, kind="presence")
+
+
+def _number_bins(name: str, numbers: Floats) -> ColumnBins:
+    finite = numbers[np.isfinite(numbers)]
+    if finite.size == 0:
+        return ColumnBins(name=name, kind="number")
+    minimum, maximum = float(finite.min()), float(finite.max())
+    low, high = (float(edge) for edge in np.quantile(finite, (OUTER, 1 - OUTER), method="inverted_cdf"))
+    if low == high:
+        low, high = minimum, maximum
+    if low == high or not np.isfinite(high - low):
+        low, high = low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2
+    return ColumnBins(
+        name=name,
+        kind="number",
+        low=low,
+        high=high,
+        minimum=minimum,
+        maximum=maximum,
+        is_log=low > 0 and high / low > LOG_FROM,
+        is_whole=bool((finite == np.floor(finite)).all()),
+    )
+
+
+def _category_bins(name: str, cells: pa.Array) -> ColumnBins:
+    counted = pc.value_counts(as_text(cells).drop_null())
+    found = sorted(
+        zip(counted.field("counts").to_pylist(), counted.field("values").to_pylist(), strict=True), key=lambda entry: (-entry[0], entry[1])
+    )
+    if len(found) > MOST_LEVELS and len(found) > len(cells) / 2:
+        return ColumnBins(name=name, kind="presence")
+    return ColumnBins(name=name, kind="category", levels=tuple(level for _, level in found[:MOST_LEVELS]), has_rest=len(found) > MOST_LEVELS)
+
+
+def as_text(cells: pa.Array) -> pa.Array:
+    """Categories as an engine reads them: booleans are "true" and "false"."""
+    return cells.cast(pa.string())
+
+
+def _numbers(cells: pa.Array) -> Floats:
+    """Numbers as doubles, times as seconds since 1970; null is NaN."""
+    if pa.types.is_timestamp(cells.type):
+        micros = cells.cast(pa.timestamp("us", cells.type.tz)).cast(pa.int64())
+        return np.asarray(pc.divide(micros.cast(pa.float64(), safe=False), 1e6).to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _places(column: ColumnBins, cells: pa.Array) -> tuple[Ints, Floats]:
+    """The place of each cell, and its number where that is finite, else 0."""
+    if column.kind == "presence":
+        return np.asarray(pc.is_null(cells).to_numpy(zero_copy_only=False), dtype=np.int64), np.zeros(0)
+    if column.kind == "category":
+        return column.place_of(as_text(cells)), np.zeros(0)
+    numbers = _numbers(cells) if not pa.types.is_null(cells.type) else np.full(len(cells), np.nan)
+    return _number_places(column, numbers), np.where(np.isfinite(numbers), numbers, 0.0)
+
+
+def _number_places(column: ColumnBins, numbers: Floats) -> Ints:
+    low, high = column.span
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = np.log(numbers) if column.is_log else numbers
+        inside = (numbers >= column.low) & (numbers <= column.high)
+        bins = np.where(inside, np.minimum(np.floor((scaled - low) * (FINE / (high - low))), FINE - 1), 0)
+    return np.select(
+        [np.isnan(numbers), np.isinf(numbers), inside, numbers < column.minimum, numbers < column.low, numbers > column.maximum],
+        [NULL, INFINITE, FIRST + np.maximum(bins, 0).astype(np.int64), UNDER_MINIMUM, UNDER_BINS, OVER_MAXIMUM],
+        OVER_BINS,
+    ).astype(np.int64)

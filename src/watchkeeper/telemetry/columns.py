@@ -1,0 +1,286 @@
+"""Column profiles: additive counts of every column per version and day of the model's own clock, computed from the log. Does not store them.
+
+One grouped count per column: as fast as one scan for all of them, and its memory does not grow with rows or columns (TELEMETRY.md §1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from uuid import UUID
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from watchkeeper.telemetry.bins import (
+    FINE,
+    FIRST,
+    INFINITE,
+    NULL,
+    OVER_BINS,
+    OVER_MAXIMUM,
+    UNDER_BINS,
+    UNDER_MINIMUM,
+    ColumnBins,
+    ColumnCounts,
+    Layout,
+    count_groups,
+)
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.times import MICROSECOND
+from watchkeeper.wire import Stream
+
+DAY = timedelta(days=1)
+_DAY_SECONDS = 86_400
+_READS = 3  # a compaction and a vacuum may take the files away between listing and reading
+_OUTSIDE = (NULL, INFINITE, OVER_MAXIMUM, OVER_BINS, UNDER_BINS, UNDER_MINIMUM)  # codes -6 to -1
+_PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], dtype=np.int64)  # by code: x = high is in the last bin
+_COLUMNS = {"id": "string", "timestamp": "timestamp('UTC')", "batch": "int64", "row": "int32", "version": "string"}
+
+
+Ints = NDArray[np.int64]
+Answer = Callable[..., pa.Table | None]
+Places = dict[tuple[str, int], int]
+FETCHED_AT_MOST = 50_000  # rows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DayProfile:
+    """What the rows of one version on one day look like."""
+
+    version: str
+    day: date
+    counts: ColumnCounts
+
+
+@dataclass(frozen=True)
+class CountRows:
+    """Rows of [first, end) by version and day since `first`."""
+
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table) -> ir.Table:
+        return _rows(log, self.last_only).group_by("version", "day").agg(n=ibis._.count())
+
+
+@dataclass(frozen=True)
+class FetchRows:
+    """The rows themselves, with version and day, at most so many: few rows are counted faster here than by a query for each column."""
+
+    names: tuple[str, ...]
+    limit: int
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table) -> ir.Table:
+        rows = _rows(log, self.last_only, **{name: log[name] for name in self.names})
+        return rows.select("version", "day", *self.names).limit(self.limit)
+
+
+@dataclass(frozen=True)
+class CountNumbers:
+    """The same by the code of a number, with Σx and Σx²: 0 to 256 from `low` to `high`, negative outside the bins (`_OUTSIDE`)."""
+
+    column: ColumnBins
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table) -> ir.Table:
+        rows = _rows(log, self.last_only, x=_seconds(log[self.column.name]))
+        coded = rows.mutate(code=_code(rows.x, self.column), x=ibis.ifelse(rows.x.isnan() | rows.x.isinf(), None, rows.x))
+        return coded.group_by("version", "day", "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
+
+
+@dataclass(frozen=True)
+class CountLevels:
+    """The same by the level of a category."""
+
+    name: str
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table) -> ir.Table:
+        rows = _rows(log, self.last_only, level=log[self.name].cast("string"))
+        return rows.group_by("version", "day", "level").agg(n=rows.count())
+
+
+@dataclass(frozen=True)
+class CountFilled:
+    """The same by whether the column is null."""
+
+    name: str
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table) -> ir.Table:
+        rows = _rows(log, self.last_only, code=log[self.name].isnull().cast("int16"))
+        return rows.group_by("version", "day", "code").agg(n=rows.count())
+
+
+def column_profiles(
+    engine: Engine, log: TelemetryLog, model: UUID | str, layout: Layout, days: Collection[date], zone: tzinfo, *, last_only: bool
+) -> list[DayProfile]:
+    """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received."""
+    kinds = {field.name: _ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
+    profiles: list[DayProfile] = []
+    for run, first, end in _runs(days, zone):
+
+        def answer(query: Query, *names: str, first: datetime = first, end: datetime = end) -> pa.Table | None:
+            columns = _COLUMNS | {name: kinds[name] for name in names}
+            return _ask(engine, log, model, query, columns, first, end)
+
+        profiles += _profiles(layout, run, answer, [name for name in layout.slices if name in kinds], last_only)
+    return profiles
+
+
+def local_day(at: datetime, zone: tzinfo) -> date:
+    return at.astimezone(zone).date()
+
+
+def day_starts(day: date, zone: tzinfo) -> datetime:
+    """The UTC time at which a day begins on the clock of a zone."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _profiles(layout: Layout, run: list[date], answer: Answer, logged: Collection[str], last_only: bool) -> Iterator[DayProfile]:
+    fetched = answer(FetchRows(tuple(logged), FETCHED_AT_MOST + 1, last_only), *logged)
+    if fetched is None or not fetched.num_rows:
+        return
+    few = fetched.num_rows <= FETCHED_AT_MOST
+    rows = fetched if few else answer(CountRows(last_only))
+    assert rows is not None
+    keys = list(_keys(rows, run))
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    groups = np.array([places[key] for key in keys], dtype=np.int64)
+    if few:
+        counted = count_groups(layout, fetched, groups, len(places))
+    else:
+        totals = np.bincount(groups, weights=rows["n"].to_numpy(), minlength=len(places)).astype(np.int64)
+        counted = _count_each(layout, run, answer, logged, last_only, places, totals)
+    for (version, day), place in sorted(places.items()):
+        yield DayProfile(version=version, day=run[day], counts=counted[place])
+
+
+def _count_each(
+    layout: Layout, run: list[date], answer: Answer, logged: Collection[str], last_only: bool, places: Places, totals: Ints
+) -> list[ColumnCounts]:
+    """One grouped count per column: any number of rows in the same memory."""
+    counts = np.zeros((len(places), layout.width), dtype=np.int64)
+    sums = np.zeros((len(places), len(layout.columns), 2))
+    for index, column in enumerate(layout.columns):
+        part = counts[:, layout.slices[column.name]]
+        table = answer(_query(column, last_only), column.name) if column.name in logged else None
+        if table is None:
+            part[:, column.null_place] = totals
+            continue
+        groups = np.array([places[key] for key in _keys(table, run)], dtype=np.int64)
+        np.add.at(part, (groups, _table_places(column, table)), table["n"].to_numpy())
+        if column.kind == "number":
+            for which, name in enumerate(("s", "ss")):
+                np.add.at(sums[:, index, which], groups, np.nan_to_num(table[name].to_numpy(zero_copy_only=False).astype(np.float64)))
+    return [ColumnCounts(int(totals[place]), counts[place], sums[place]) for place in range(len(places))]
+
+
+def _query(column: ColumnBins, last_only: bool) -> Query:
+    match column.kind:
+        case "number":
+            return CountNumbers(column, last_only)
+        case "category":
+            return CountLevels(column.name, last_only)
+    return CountFilled(column.name, last_only)
+
+
+def _table_places(column: ColumnBins, table: pa.Table) -> Ints:
+    if column.kind == "category":
+        return column.place_of(table["level"])
+    codes = table["code"].to_numpy().astype(np.int64)
+    return np.asarray(_PLACES[codes] if column.kind == "number" else codes, dtype=np.int64)
+
+
+def _keys(table: pa.Table, run: list[date]) -> Iterator[tuple[str, int]]:
+    """Version and place in the run of each row. A day of 23 or 25 hours is a run of its own: its late hours are still its."""
+    last = len(run) - 1
+    return zip(table["version"].to_pylist(), (min(day, last) for day in table["day"].to_pylist()), strict=True)
+
+
+def _rows(log: ir.Table, last_only: bool, **wanted: ir.Value) -> ir.Table:
+    """The rows of [first, end) with what is wanted of them, their version and day. Of one id only the last received, when asked."""
+    if last_only:
+        received = log.batch.cast("int64") * 2**31 + log.row
+        kept = received == received.max().over(group_by=log.id)
+        wanted = wanted | {"kept": kept}
+    seconds = log.timestamp.truncate("s").epoch_seconds()  # truncated first: the conversion rounds
+    within = log.select(
+        version=log.version.fill_null(""),
+        day=(seconds - log["first"].epoch_seconds()) // _DAY_SECONDS,
+        inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]),
+        **wanted,
+    )
+    within = within.filter(within.inside)
+    return within.filter(within.kept) if last_only else within
+
+
+def _code(x: ir.Value, column: ColumnBins) -> ir.Value:
+    """Between first, then the rest: no clip and no masks, in the form that DuckDB runs fastest."""
+    low, high = column.span
+    scaled = ibis.greatest(x, column.low).ln() if column.is_log else x
+    return ibis.cases(
+        (x.between(column.low, column.high), ((scaled - low) * (FINE / (high - low))).floor().cast("int16")),
+        (x.isinf(), -5),
+        (x.isnan(), -6),
+        (x < column.minimum, -1),
+        (x < column.low, -2),
+        (x > column.maximum, -4),
+        (x > column.high, -3),
+        else_=-6,
+    ).cast("int16")
+
+
+def _seconds(x: ir.Value) -> ir.Value:
+    """Numbers as they are, times as whole seconds since 1970."""
+    return x.truncate("s").epoch_seconds().cast("float64") if x.type().is_timestamp() else x.cast("float64")
+
+
+def _ask(
+    engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, columns: dict[str, str], first: datetime, end: datetime
+) -> pa.Table | None:
+    """The query's answer for [first, end); None when the log has no file there."""
+    for attempt in range(_READS):
+        files = log.files(model, Stream.PREDICTIONS, first.date(), (end - MICROSECOND).date())
+        if not files:
+            return None
+        try:
+            return engine.run(query, files=files, columns=columns, moments={"first": first, "end": end})
+        except FilesGone:
+            if attempt == _READS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _runs(days: Collection[date], zone: tzinfo) -> Iterator[tuple[list[date], datetime, datetime]]:
+    """Days that follow each other and have 24 hours, together; each other day by itself. With the UTC bounds of the run."""
+    run: list[date] = []
+    for day in sorted(days):
+        is_usual = day_starts(day + DAY, zone) - day_starts(day, zone) == DAY
+        if run and not (is_usual and day == run[-1] + DAY and day_starts(day, zone) - day_starts(run[-1], zone) == DAY):
+            yield run, day_starts(run[0], zone), day_starts(run[-1] + DAY, zone)
+            run = []
+        run.append(day)
+        if not is_usual:
+            yield run, day_starts(run[0], zone), day_starts(day + DAY, zone)
+            run = []
+    if run:
+        yield run, day_starts(run[0], zone), day_starts(run[-1] + DAY, zone)
+
+
+def _ibis_kind(given: pa.DataType) -> str:
+    if pa.types.is_timestamp(given):
+        return "timestamp('UTC')"
+    if pa.types.is_boolean(given):
+        return "boolean"
+    if pa.types.is_string(given) or pa.types.is_large_string(given):
+        return "string"
+    if pa.types.is_list(given) or pa.types.is_large_list(given):
+        return "array<float64>"
+    return "float64"

@@ -1,0 +1,322 @@
+"""What the Data page shows: every column as a row, reference against current, and one of them in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_noop, ngettext
+
+from watchkeeper.analysis.columns import COARSE_LEVELS, ColumnDays, ColumnHistory, Floats, Ints, short_name
+from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts, psi_by_day
+from watchkeeper.analysis.scale import scale_changes
+from watchkeeper.ingest.columns import column_histories
+from watchkeeper.stats.drift import Verdict
+from watchkeeper.telemetry.bins import FIRST, INFINITE, NULL, OVER_BINS
+from watchkeeper.web import charts, drawing, present
+
+if TYPE_CHECKING:
+    from watchkeeper.monitoring.queries import BoundRisk
+    from watchkeeper.registry.models import RegisteredModel
+
+WINDOWS = (1, 7, 28)
+SORTS = {"drift": gettext_noop("by drift"), "name": gettext_noop("by name"), "nulls": gettext_noop("by empty values")}
+SHOWN_BINS, WIDE_BINS = 16, 64
+SHOWN_DAYS, CHART_DAYS = 30, 366
+GROUPS = (
+    ("drifted", gettext_noop("Drifted"), gettext_noop("above the limit and above chance")),
+    ("watch", gettext_noop("Watch"), gettext_noop("above chance, under the limit")),
+    ("steady", gettext_noop("Steady"), ""),
+    ("unknown", gettext_noop("Not judged"), gettext_noop("too few rows, or nothing to compare with yet")),
+)
+COLOURS = {"drifted": "yellow", "watch": "yellow", "steady": "green", "unknown": "grey"}
+
+
+@dataclass(frozen=True)
+class ColumnRow:
+    """One column: shapes of reference and current, PSI against noise and limit, its days, its gaps."""
+
+    name: str
+    kind: str
+    group: str
+    word: str
+    note: str
+    reference: str
+    current: str
+    days: str
+    limit_line: str
+    drift: ColumnDrift | None
+    gauge: drawing.NoisyGauge | None
+    usual_nulls: float
+    nulls: float
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.group]
+
+
+@dataclass(frozen=True)
+class BinLine:
+    """One coarse bin in the table of a column's detail: shares, what it adds to PSI, and how wide its bars are."""
+
+    label: str
+    usual: float
+    now: float
+    psi: float
+    usual_width: float
+    now_width: float
+    is_most: bool
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One column in full."""
+
+    row: ColumnRow
+    reference: str
+    current: str
+    ticks: tuple[tuple[float, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    bins: tuple[BinLine, ...]
+    charts: tuple[SafeString, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    history: ColumnHistory
+    window: int
+    limit: float
+    groups: tuple[tuple[str, str, list[ColumnRow]], ...]
+    total: int
+    judged: int
+    drifted: int
+    chance: float
+    detail: Detail | None
+    has_reference: bool
+    learned: int
+
+
+def page(
+    model: RegisteredModel, risks: Sequence[BoundRisk], *, window: int, sort: str, search: str, opened: str, widths: Sequence[int], now: datetime
+) -> Page:
+    """Every column that matches the search, grouped by verdict; `opened` names the one that is shown in full."""
+    history = column_histories([model.id], now=now, back=timedelta(days=CHART_DAYS))[model.id]
+    limits = limits_of(risks)
+    names = [column.name for column in history.layout.columns]
+    drifts = {drift.column: drift for drift in column_drifts(history, names, limits, window=window)}
+    units = {scale.column: scale.change.words for scale in scale_changes(history, names, window=window) if scale.change}
+    rows = [_row(history.of(column), drifts.get(column.name), units.get(column.name, ""), limits, window) for column in history.layout.columns]
+    shown = sorted((row for row in rows if search.casefold() in short_name(row.name).casefold()), key=_order(sort))
+    detail = next((row for row in rows if row.name == opened), None)
+    return Page(
+        history=history,
+        window=window,
+        limit=limits.least_psi,
+        groups=tuple((title, words, [row for row in shown if row.group == key]) for key, title, words in GROUPS),
+        total=len(rows),
+        judged=sum(row.group != "unknown" for row in rows),
+        drifted=sum(row.group == "drifted" for row in rows),
+        chance=limits.alpha * len(drifts),
+        detail=_detail(history, detail, limits, window, widths) if detail else None,
+        has_reference=history.reference is not None,
+        learned=len(history.days),
+    )
+
+
+def limits_of(risks: Sequence[BoundRisk]) -> DriftLimits:
+    """Those of the model's own feature drift risk, else the defaults."""
+    for risk in risks:
+        if risk.binding.type == "feature_drift":
+            known = {name: risk.effective[name] for name in ("alpha", "least_psi", "least_distance") if name in risk.effective}
+            return DriftLimits(**known)
+    return DriftLimits()
+
+
+def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:
+    """Largest first; what has no number last."""
+
+    def key(row: ColumnRow) -> tuple[float, str]:
+        value = {"name": 0.0, "nulls": row.nulls}.get(sort, row.drift.size if row.drift else np.nan)
+        return (-value if np.isfinite(value) else 1.0, short_name(row.name).casefold())
+
+    return key
+
+
+def _row(column: ColumnDays, drift: ColumnDrift | None, unit: str, limits: DriftLimits, window: int) -> ColumnRow:
+    group = _group(drift, limits)
+    reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
+    usual, now = _display(column, reference, SHOWN_BINS), _display(column, current, SHOWN_BINS)
+    top = max([*usual, *now], default=0.0)
+    series = psi_by_day(column)[-SHOWN_DAYS:]
+    return ColumnRow(
+        name=column.bins.name,
+        kind=_kind(column),
+        group=group,
+        word={"drifted": gettext("Drifted"), "watch": gettext("Watch"), "steady": gettext("Steady"), "unknown": gettext("Not judged")}[group],
+        note=_note(drift, unit),
+        reference=drawing.step_path(usual, top=top, width=132, height=26, base=29, closed=True),
+        current=drawing.step_path(now, top=top, width=132, height=26, base=29),
+        days=drawing.line_path([drawing.along(value, limits.least_psi) for value in series], width=132, height=20, base=22),
+        limit_line=f"{22 - 20 * drawing.along(limits.least_psi, limits.least_psi):.1f}",
+        drift=drift,
+        gauge=drawing.noisy_gauge(drift.test.psi, limits.least_psi, drift.test.noise_floor) if drift and np.isfinite(drift.test.psi) else None,
+        usual_nulls=_null_share(column, reference),
+        nulls=_null_share(column, current),
+    )
+
+
+def _group(drift: ColumnDrift | None, limits: DriftLimits) -> str:
+    if drift is None or drift.test.verdict is Verdict.INSUFFICIENT:
+        return "unknown"
+    if drift.test.verdict.fires:
+        return "drifted"
+    return "watch" if drift.adjusted < limits.alpha and drift.test.psi > drift.test.noise_floor else "steady"
+
+
+def _note(drift: ColumnDrift | None, unit: str) -> str:
+    if unit:
+        return gettext("another unit: %(change)s") % {"change": present.translated(unit)}
+    is_preliminary = drift is not None and drift.test.verdict in (Verdict.PRELIMINARY, Verdict.PRELIMINARY_DRIFT)
+    return present.translated(Verdict.PRELIMINARY) if is_preliminary else ""
+
+
+def _kind(column: ColumnDays) -> str:
+    if column.bins.kind == "category":
+        count = len(column.bins.levels)
+        return ngettext("category, %(count)s value", "category, %(count)s values", count) % {"count": present.integer(count)}
+    return gettext("number") if column.bins.kind == "number" else gettext("only whether it is filled")
+
+
+def _null_share(column: ColumnDays, counts: Ints) -> float:
+    return float(counts[column.bins.null_place] / counts.sum()) if counts.sum() else float("nan")
+
+
+def _display(column: ColumnDays, counts: Ints, bins: int) -> list[float]:
+    """Shares for a small picture: bins of equal width with the tails in the outer ones; the most frequent levels and the others together."""
+    rows = counts[: column.bins.null_place].sum()
+    if column.bins.kind == "number":
+        inside = counts[FIRST:OVER_BINS].reshape(bins, -1).sum(axis=1).astype(float)
+        inside[0] += counts[:FIRST].sum()
+        inside[-1] += counts[OVER_BINS:INFINITE].sum()
+    else:
+        known = counts[: column.bins.null_place].astype(float)
+        order = np.argsort(-column.reference[: column.bins.null_place], kind="stable")
+        inside = known[order][:bins]
+        inside = np.append(inside[:-1], known.sum() - inside[:-1].sum()) if len(order) > bins else inside
+    return (inside / rows).tolist() if rows else [0.0] * len(inside)
+
+
+def _detail(history: ColumnHistory, row: ColumnRow, limits: DriftLimits, window: int, widths: Sequence[int]) -> Detail:
+    column = history.of(history.columns[row.name])
+    reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
+    usual, now = _display(column, reference, WIDE_BINS), _display(column, current, WIDE_BINS)
+    top = max([*usual, *now], default=0.0)
+    return Detail(
+        row=row,
+        reference=drawing.step_path(usual, top=top, width=560, height=170, base=190, closed=True),
+        current=drawing.step_path(now, top=top, width=560, height=170, base=190),
+        ticks=_ticks(column),
+        facts=tuple(_facts(column, row, reference, current, window)),
+        bins=tuple(_bin_lines(column, reference, current)),
+        charts=_charts(column, limits, widths),
+    )
+
+
+def _ticks(column: ColumnDays) -> tuple[tuple[float, str], ...]:
+    """Five values along the scale of a number, as places from 0 to 560."""
+    if column.bins.kind != "number":
+        return ()
+    edges = column.bins.edges
+    return tuple((560 * place / 256, present.number(float(edges[place]))) for place in (0, 64, 128, 192, 256))
+
+
+def _facts(column: ColumnDays, row: ColumnRow, reference: Ints, current: Ints, window: int) -> list[tuple[str, str]]:
+    arrow = "%s → %s"
+    facts = [(gettext("Rows"), arrow % (present.integer(int(reference.sum())), present.integer(int(current.sum()))))]
+    if column.bins.kind == "number":
+        means = _mean(column, reference, column.reference_sums), _mean(column, current, column.sums[-window:].sum(axis=0))
+        facts.append((gettext("Median"), arrow % (present.number(column.quantile(reference, 0.5)), present.number(column.quantile(current, 0.5)))))
+        facts.append((gettext("Mean"), arrow % tuple(map(present.number, means))))
+    facts.append((gettext("Empty"), arrow % (_share(row.usual_nulls), _share(row.nulls))))
+    if row.drift:
+        if np.isfinite(row.drift.test.distance):
+            facts.append(
+                (gettext("Rows moved by"), gettext("%(distance)s standard deviations") % {"distance": present.number(row.drift.test.distance)})
+            )
+        facts.append((gettext("Chance"), gettext("p = %(p)s, adjusted for all columns") % {"p": present.number(row.drift.adjusted)}))
+        facts.append((gettext("Days differ by"), gettext("φ = %(phi)s times what rows alone would") % {"phi": present.number(row.drift.test.phi)}))
+    return facts
+
+
+def _mean(column: ColumnDays, counts: Ints, sums: Floats) -> float | None:
+    n = column.numbers(counts)
+    return float(sums[0] / n) if n else None
+
+
+def _share(part: float) -> str:
+    return present.share(part) if np.isfinite(part) else "–"
+
+
+def _bin_lines(column: ColumnDays, reference: Ints, current: Ints) -> list[BinLine]:
+    a, b = column.coarse(reference), column.coarse(current)
+    used = np.flatnonzero(a + b)
+    if not a.sum() or not b.sum() or not used.size:
+        return []
+    p, q = (a + 0.5) / (a + 0.5)[used].sum(), (b + 0.5) / (b + 0.5)[used].sum()
+    parts = (q - p) * np.log(q / p)
+    widest = max(float((a / a.sum()).max()), float((b / b.sum()).max()))
+    labels = _labels(column)
+    most = used[np.argmax(parts[used])]
+    lines = [
+        BinLine(
+            labels[place],
+            float(a[place] / a.sum()),
+            float(b[place] / b.sum()),
+            float(parts[place]),
+            round(84 * float(a[place] / a.sum()) / widest, 1),
+            round(84 * float(b[place] / b.sum()) / widest, 1),
+            bool(place == most and parts[place] > 0.02),
+        )
+        for place in used
+    ]
+    return lines if len(lines) <= 24 else sorted(lines, key=lambda line: -line.psi)[:24]
+
+
+def _labels(column: ColumnDays) -> list[str]:
+    if column.bins.kind == "category":
+        return [*column.bins.levels[:COARSE_LEVELS], gettext("rarer ones"), gettext("not in the reference"), gettext("empty")]
+    if column.bins.kind == "presence":
+        return [gettext("filled"), gettext("empty")]
+    labels = []
+    starts = [int(start) for start in column.groups]
+    for start, end in zip(starts, [*starts[1:], NULL + 1], strict=True):
+        if start == NULL:
+            labels.append(gettext("empty"))
+        elif start == INFINITE:
+            labels.append(gettext("infinite"))
+        else:
+            labels.append(_range(column, start, end))
+    return labels
+
+
+def _range(column: ColumnDays, start: int, end: int) -> str:
+    edges = column.bins.edges
+    low = present.number(float(edges[start - FIRST])) if start > FIRST else ""
+    high = present.number(float(edges[end - FIRST])) if end <= OVER_BINS and end >= FIRST else ""
+    if low and high:
+        return f"{low} – {high}"
+    return gettext("up to %(value)s") % {"value": high} if high else gettext("above %(value)s") % {"value": low} if low else gettext("all")
+
+
+def _charts(column: ColumnDays, limits: DriftLimits, widths: Sequence[int]) -> tuple[SafeString, ...]:
+    """PSI per day, and the share of empty values where there are any."""
+    days = [datetime.combine(day, time(12), UTC) for day in column.days[-CHART_DAYS:]]
+    if len(days) < 2:
+        return ()
+    drifted = charts.Line(gettext("PSI"), tuple(zip(days, np.nan_to_num(psi_by_day(column)[-CHART_DAYS:]).tolist(), strict=True)))
+    drawn = charts.MetricChart(gettext("PSI per day"), days[0], days[-1], (drifted,), charts.Limits(upper=limits.least_psi))
+    return tuple(charts.metric_svg(drawn, width=width) for width in widths)

@@ -1,0 +1,93 @@
+"""The Data page: every column against its reference, the worst first, one of them in full."""
+
+import re
+
+import numpy as np
+import pytest
+from django.test import Client
+
+from tests.platform import Platform
+from tests.risks.story import normal_rows
+from watchkeeper.registry.models import RegisteredModel
+
+
+@pytest.fixture
+def model(platform: Platform) -> RegisteredModel:
+    """Trained on a number, a category and a number that will be multiplied; then a day of predictions."""
+    model = platform.register()
+    chance = np.random.default_rng(1)
+
+    def rows(mean: float, factor: float, south: float) -> list[dict[str, object]]:
+        return [
+            {"age": float(age), "price": float(price) * factor, "region": "south" if chance.random() < south else "north"}
+            for age, price in zip(chance.normal(mean, 10, 1500), chance.normal(50, 5, 1500), strict=True)
+        ]
+
+    platform.train(model, reference=rows(40, 1, 0.3))
+    platform.predict_features(model, rows(41, 100, 0.35), score=0.3)
+    platform.work(days=1)
+    platform.work(hours=1)
+    return model
+
+
+def read(client: Client, model: RegisteredModel, query: str = "") -> str:
+    answer = client.get(f"/models/{model.id}/columns/{query}")
+    assert answer.status_code == 200
+    return answer.content.decode().replace("\u00a0", " ")
+
+
+def test_what_drifted_stands_first_with_its_unit(owner: Client, model: RegisteredModel) -> None:
+    html = read(owner, model)
+
+    assert "<b>1 of 3 columns drifted</b>" in html
+    assert "another unit: × 100" in html
+    assert html.index(">price<") < html.index(">age<")
+    assert "category, 2 values" in html
+    assert "Compared with the rows of the training." in html
+
+
+def test_a_column_opens_in_full(owner: Client, model: RegisteredModel) -> None:
+    html = read(owner, model, "?column=f.price")
+
+    assert "1,500 → 1,500" in html
+    mean = re.search(r"<dt>Mean</dt><dd>([\d.,]+) → ([\d.,]+)</dd>", html)
+    assert mean
+    before, after = (float(text.replace(",", "")) for text in mean.groups())
+    assert after / before == pytest.approx(100, rel=0.01)
+    assert 'class="bins"' in html
+
+
+def test_a_category_opens_with_its_levels(owner: Client, model: RegisteredModel) -> None:
+    html = read(owner, model, "?column=f.region&window=7")
+
+    assert "<td>north</td>" in html
+    assert "<td>south</td>" in html
+
+
+def test_columns_are_sorted_and_found(owner: Client, model: RegisteredModel) -> None:
+    by_name = read(owner, model, "?sort=name")
+
+    assert by_name.index(">age<") < by_name.index(">region<")
+    assert ">price<" not in read(owner, model, "?q=REG")
+
+
+@pytest.mark.parametrize("query", ["?window=x", "?window=0", "?column=f.none", "?sort=none", "?q=%00", "?column=%00&window=99999999999"])
+def test_a_made_up_address_is_answered(owner: Client, model: RegisteredModel, query: str) -> None:
+    assert "price" in read(owner, model, query)
+
+
+def test_a_model_without_predictions_is_told_what_to_do(owner: Client, platform: Platform) -> None:
+    assert "log_training(reference=…)" in read(owner, platform.register("Empty"))
+
+
+def test_the_first_weeks_of_a_model_without_reference_are_not_judged(owner: Client, platform: Platform) -> None:
+    model = platform.register("No reference")
+    for day in range(9):
+        platform.predict_features(model, normal_rows(seed=day, count=100))
+        platform.work(days=1)
+    platform.work(hours=2)
+    html = read(owner, model)
+
+    assert "without a reference days are judged after 28" in html
+    assert "No training rows were sent" in html
+    assert "Not judged 1" in html
