@@ -69,5 +69,5 @@ def test_no_call_is_answered_by_5xx(stage: Stage, runs: Runs, method: str) -> No
             strategy = some.one_of(*(operation.as_strategy(generation_mode=mode) for mode in MODES))
             check()
     print(f"{method}: {dict(answered)}")
-    assert answered["well"]
+    assert answered["well"] or not runs.is_long  # a handful of calls may all be refused
     assert answered["in words"]

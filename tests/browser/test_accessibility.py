@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -72,9 +73,9 @@ def addresses(server: Server) -> dict[str, str]:
         day = (datetime.now(UTC) - timedelta(days=2)).isoformat()
         flights = [{"id": f"{n}", "timestamp": day, "features": {"hour": n % 12, "carrier": "ABCD"[n % 4]}} for n in range(600)]
         api.post("/ingest/predictions", json={"rows": flights}, headers={"Authorization": f"Bearer {made['token']}"})
-        deadline = 100
-        while deadline and not (found := api.get("/incidents", params={"model": made["id"]}).json()["items"]):
-            deadline -= 1
+        deadline = time.monotonic() + 30
+        while not (found := api.get("/incidents", params={"model": made["id"]}).json()["items"]) and time.monotonic() < deadline:
+            time.sleep(0.2)
     return {"model": f"/models/{made['id']}/", "incident": f"/incidents/{found[0]['number']}/"}
 
 

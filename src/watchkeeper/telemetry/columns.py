@@ -36,11 +36,12 @@ from watchkeeper.telemetry.times import MICROSECOND
 from watchkeeper.wire import Stream
 
 DAY = timedelta(days=1)
-_DAY_SECONDS = 86_400
+_DAY_MICROS = 86_400_000_000
 _READS = 3  # a compaction and a vacuum may take the files away between listing and reading
+_INFINITE = -5
 _OUTSIDE = (NULL, INFINITE, OVER_MAXIMUM, OVER_BINS, UNDER_BINS, UNDER_MINIMUM)  # codes -6 to -1
 _PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], dtype=np.int64)  # by code: x = high is in the last bin
-_COLUMNS = {"id": "string", "timestamp": "timestamp('UTC')", "batch": "int64", "row": "int32", "version": "string"}
+_COLUMNS = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string"}
 
 
 Ints = NDArray[np.int64]
@@ -90,7 +91,7 @@ class CountNumbers:
 
     def __call__(self, log: ir.Table) -> ir.Table:
         rows = _rows(log, self.last_only, x=_seconds(log[self.column.name]))
-        coded = rows.mutate(code=_code(rows.x, self.column), x=ibis.ifelse(rows.x.isnan() | rows.x.isinf(), None, rows.x))
+        coded = rows.mutate(code=_code(rows.x, self.column))
         return coded.group_by("version", "day", "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
 
 
@@ -177,8 +178,9 @@ def _count_each(
         groups = np.array([places[key] for key in _keys(table, run)], dtype=np.int64)
         np.add.at(part, (groups, _table_places(column, table)), table["n"].to_numpy())
         if column.kind == "number":
+            finite = table["code"].to_numpy() > _INFINITE
             for which, name in enumerate(("s", "ss")):
-                np.add.at(sums[:, index, which], groups, np.nan_to_num(table[name].to_numpy(zero_copy_only=False).astype(np.float64)))
+                np.add.at(sums[:, index, which], groups[finite], table[name].to_numpy(zero_copy_only=False)[finite].astype(np.float64))
     return [ColumnCounts(int(totals[place]), counts[place], sums[place]) for place in range(len(places))]
 
 
@@ -210,10 +212,10 @@ def _rows(log: ir.Table, last_only: bool, **wanted: ir.Value) -> ir.Table:
         received = log.batch.cast("int64") * 2**31 + log.row
         kept = received == received.max().over(group_by=log.id)
         wanted = wanted | {"kept": kept}
-    seconds = log.timestamp.truncate("s").epoch_seconds()  # truncated first: the conversion rounds
+    micros = log.timestamp.delta(log["first"], unit="us")  # exact, and three times as fast as seconds since 1970
     within = log.select(
         version=log.version.fill_null(""),
-        day=(seconds - log["first"].epoch_seconds()) // _DAY_SECONDS,
+        day=micros // _DAY_MICROS,
         inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]),
         **wanted,
     )
@@ -276,7 +278,7 @@ def _runs(days: Collection[date], zone: tzinfo) -> Iterator[tuple[list[date], da
 
 def _ibis_kind(given: pa.DataType) -> str:
     if pa.types.is_timestamp(given):
-        return "timestamp('UTC')"
+        return "timestamp"
     if pa.types.is_boolean(given):
         return "boolean"
     if pa.types.is_string(given) or pa.types.is_large_string(given):

@@ -28,7 +28,7 @@ from watchkeeper.wire import Stream
 BINS = 200
 BELOW, ABOVE, NULL = 0, BINS + 1, BINS + 2  # codes beside the bins 1..200
 
-_COLUMNS = {"id": "string", "timestamp": "timestamp('UTC')", "batch": "int64", "row": "int32", "version": "string", "score": "float64"}
+_COLUMNS = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string", "score": "float64"}
 _BLOB_VERSION = 1
 _HEAD = struct.Struct("<3q2d")
 _READS = 3  # a compaction and a vacuum may take the files away between listing and reading

@@ -32,8 +32,9 @@ class Engine(Protocol):
     def run(self, query: Query, *, files: Sequence[str], columns: Mapping[str, str], moments: Mapping[str, datetime] | None = None) -> pa.Table:
         """The query's answer over Parquet files of several schemas.
 
-        `columns` maps the columns that the query needs to Ibis types; where no file has one it is null. `moments` are further columns with one
-        value each, so that a query is the same expression for every window and an engine may keep its SQL. Raises FilesGone.
+        `columns` maps the columns that the query needs to Ibis types; where no file has one it is null. Times have no zone: they are UTC.
+        `moments` are further columns with one value each, so that a query is the same expression for every window and an engine may keep its
+        SQL. Raises FilesGone.
         """
 
     def close(self) -> None: ...

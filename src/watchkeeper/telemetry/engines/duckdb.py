@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import duckdb
@@ -46,13 +46,18 @@ class DuckDB:
 
 def _selected(present: Sequence[str], columns: Mapping[str, str], moments: Mapping[str, datetime]) -> list[str]:
     """What the query sees: every column it declares, null where the files lack it, and the moments as columns."""
-    sources = [(name, f'"{name}"' if name in present else "NULL", DuckDBType.to_string(ibis.dtype(kind))) for name, kind in columns.items()]
-    given = [(name, f"'{at.isoformat()}'", "TIMESTAMPTZ") for name, at in moments.items()]
+    sources = [(name, _source(name, kind) if name in present else "NULL", DuckDBType.to_string(ibis.dtype(kind))) for name, kind in columns.items()]
+    given = [(name, f"'{at.astimezone(UTC).replace(tzinfo=None).isoformat()}'", "TIMESTAMP") for name, at in moments.items()]
     return [f'CAST({source} AS {kind}) AS "{name}"' for name, source, kind in sources + given]
+
+
+def _source(name: str, kind: str) -> str:
+    """Times lose their zone here, for they are all UTC: arithmetic on times with a zone asks a calendar for each row, ten times as slow."""
+    return f'make_timestamp(epoch_us("{name}"))' if kind == "timestamp" else f'"{name}"'
 
 
 @lru_cache(maxsize=5000)
 def _sql(query: Query, columns: tuple[tuple[str, str], ...], moments: tuple[str, ...]) -> str:
     """The query as SQL. Writing it takes a hundred times as long as counting a day."""
-    shape = dict(columns) | dict.fromkeys(moments, "timestamp('UTC')")
+    shape = dict(columns) | dict.fromkeys(moments, "timestamp")
     return str(ibis.to_sql(query(ibis.table(shape, name=_VIEW)), dialect="duckdb"))
