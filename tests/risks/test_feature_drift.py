@@ -23,6 +23,16 @@ def test_a_shift_names_the_feature_and_what_chance_gives() -> None:
     assert finding.value > 0.1
 
 
+def test_a_small_shift_of_all_rows_is_told_by_how_far_they_moved() -> None:
+    finding = judge([*(normal(20_000, seed=day) for day in range(29)), normal(20_000, mean=0.2)], reference=normal(10_000, seed=99))
+
+    assert finding.outcome == Outcome.FIRED
+    assert "rows moved by 0.2" in finding.explanation.render()
+    assert finding.value is not None
+    assert finding.limit is not None
+    assert finding.value > finding.limit
+
+
 def test_a_model_without_a_reference_is_compared_with_its_own_first_weeks() -> None:
     usual = [normal(3000, seed=day) for day in range(28)]
 

@@ -127,8 +127,14 @@ def _grade(drifts: list[ColumnDrift], end: datetime, params: DriftParams) -> Fin
     if not moved:
         text = N_("no drift, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}")
         return Finding.quiet(Text(text, facts), value=most.test.psi, limit=params.least_psi)
-    text = N_(
-        "{moved:integer} of {columns:integer} drifted, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"
-    )
     parts = tuple(short_name(drift.column) for drift in moved)
-    return Finding.fired(Text(text, facts), value=most.test.psi, limit=params.least_psi, since=end, parts=parts)
+    if most.test.psi >= params.least_psi or not most.test.distance >= params.least_distance:
+        text = N_(
+            "{moved:integer} of {columns:integer} drifted, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"
+        )
+        return Finding.fired(Text(text, facts), value=most.test.psi, limit=params.least_psi, since=end, parts=parts)
+    text = N_(
+        "{moved:integer} of {columns:integer} drifted, {days}; most {column}: its rows moved by {distance:number} standard deviations, big from {limit:number}"
+    )
+    facts |= {"distance": most.test.distance, "limit": params.least_distance}
+    return Finding.fired(Text(text, facts), value=most.test.distance, limit=params.least_distance, since=end, parts=parts)

@@ -28,7 +28,7 @@ SORTS = {"drift": gettext_noop("by drift"), "name": gettext_noop("by name"), "nu
 SHOWN_BINS, WIDE_BINS = 16, 64
 SHOWN_DAYS, CHART_DAYS = 30, 366
 GROUPS = (
-    ("drifted", gettext_noop("Drifted"), gettext_noop("above the limit and above chance")),
+    ("drifted", gettext_noop("Drifted"), gettext_noop("above a limit and above chance")),
     ("watch", gettext_noop("Watch"), gettext_noop("above chance, under the limit")),
     ("steady", gettext_noop("Steady"), ""),
     ("unknown", gettext_noop("Not judged"), gettext_noop("too few rows, or nothing to compare with yet")),
@@ -157,7 +157,7 @@ def _row(column: ColumnDays, drift: ColumnDrift | None, unit: str, limits: Drift
         kind=_kind(column),
         group=group,
         word={"drifted": gettext("Drifted"), "watch": gettext("Watch"), "steady": gettext("Steady"), "unknown": gettext("Not judged")}[group],
-        note=_note(drift, unit),
+        note=_note(drift, unit, limits),
         reference=drawing.step_path(usual, top=top, width=132, height=26, base=29, closed=True),
         current=drawing.step_path(now, top=top, width=132, height=26, base=29),
         days=drawing.line_path([drawing.along(value, limits.least_psi) for value in series], width=132, height=20, base=22),
@@ -177,9 +177,11 @@ def _group(drift: ColumnDrift | None, limits: DriftLimits) -> str:
     return "watch" if drift.adjusted < limits.alpha and drift.test.psi > drift.test.noise_floor else "steady"
 
 
-def _note(drift: ColumnDrift | None, unit: str) -> str:
+def _note(drift: ColumnDrift | None, unit: str, limits: DriftLimits) -> str:
     if unit:
         return gettext("another unit: %(change)s") % {"change": present.translated(unit)}
+    if drift and drift.test.verdict is Verdict.DRIFT and drift.test.psi < limits.least_psi:
+        return gettext("rows moved by %(distance)s standard deviations") % {"distance": present.number(drift.test.distance)}
     is_preliminary = drift is not None and drift.test.verdict in (Verdict.PRELIMINARY, Verdict.PRELIMINARY_DRIFT)
     return present.translated(Verdict.PRELIMINARY) if is_preliminary else ""
 
