@@ -180,7 +180,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
 def _reference_baseline(model_id: UUID) -> Baseline | None:
     """With rows: of the version deployed last, else of the one trained last."""
     with_rows = Baseline.objects.filter(version__model=model_id).exclude(reference_path="")
-    return with_rows.order_by("-version__is_current", "-version__deployed_at", "-created_at").first()
+    return with_rows.order_by("-version__is_current", F("version__deployed_at").desc(nulls_last=True), "-created_at").first()
 
 
 def _closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]:

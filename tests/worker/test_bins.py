@@ -1,0 +1,82 @@
+"""Which reference a model's columns are compared with."""
+
+from tests.platform import Platform
+from tests.risks.story import normal_rows
+from watchkeeper.ingest.columns import column_histories
+from watchkeeper.ingest.models import ColumnProfile, ProfileBins
+from watchkeeper.registry.models import RegisteredModel
+
+
+def bins_of(model: RegisteredModel) -> list[tuple[int, str, int]]:
+    found = ProfileBins.objects.filter(model=model).order_by("number")
+    return [(bins.number, bins.baseline.version.name if bins.baseline else "", bins.rows) for bins in found]
+
+
+def a_day(platform: Platform, model: RegisteredModel, version: str = "1") -> None:
+    platform.predict_features(model, normal_rows(count=60), version=version)
+    platform.work(minutes=1)
+    platform.work(days=1)
+
+
+def test_a_new_version_with_its_own_reference_makes_new_bins_and_counts_again(platform: Platform) -> None:
+    model = platform.register()
+    platform.train(model, reference=normal_rows(count=300), version="1")
+    for _ in range(3):
+        a_day(platform, model)
+    platform.train(model, reference=normal_rows(5.0, count=200), version="2")
+    platform.say(model, "deployed", version="2")
+    a_day(platform, model, version="2")
+    platform.work(minutes=2)
+
+    assert bins_of(model) == [(1, "1", 300), (2, "2", 200)]
+    counted = ColumnProfile.objects.filter(bins__number=2).values_list("day", flat=True)
+    assert len(set(counted)) == 4
+    assert column_histories([model.id], now=platform.clock.now())[model.id].reference.rows == 200
+
+
+def test_a_candidate_without_a_deployment_changes_nothing(platform: Platform) -> None:
+    model = platform.register()
+    platform.train(model, reference=normal_rows(count=300), version="1")
+    a_day(platform, model)
+    platform.train(model, reference=normal_rows(5.0, count=200), version="2")
+    a_day(platform, model)
+
+    assert bins_of(model) == [(1, "1", 300)]
+
+
+def test_a_version_without_reference_rows_keeps_the_bins(platform: Platform) -> None:
+    model = platform.register()
+    platform.train(model, reference=normal_rows(count=300), version="1")
+    a_day(platform, model)
+    platform.train(model, schema={"x": "double"}, version="2")
+    platform.say(model, "deployed", version="2")
+    a_day(platform, model, version="2")
+
+    assert bins_of(model) == [(1, "1", 300)]
+
+
+def test_a_week_makes_bins_where_no_reference_was_sent_and_one_that_comes_later_replaces_them(platform: Platform) -> None:
+    model = platform.register()
+    for _ in range(6):
+        a_day(platform, model)
+    assert bins_of(model) == []
+    for _ in range(3):
+        a_day(platform, model)
+    assert bins_of(model) == [(1, "", 0)]
+
+    platform.train(model, reference=normal_rows(count=250), version="1")
+    a_day(platform, model)
+
+    assert bins_of(model) == [(1, "", 0), (2, "1", 250)]
+
+
+def test_rows_that_come_late_are_counted_in_their_day(platform: Platform) -> None:
+    model = platform.register()
+    platform.train(model, reference=normal_rows(count=300))
+    day = platform.clock.now()
+    a_day(platform, model)
+    platform.predict_rows(model, [{"id": "late", "timestamp": day.isoformat(), "features": {"x": 1.0}, "version": "1"}] * 5)
+    platform.work(minutes=1)
+    platform.work(minutes=2)
+
+    assert ColumnProfile.objects.get(day=day.date()).rows == 61  # one id five times
