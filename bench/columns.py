@@ -89,7 +89,7 @@ def _bare(log: TelemetryLog, layout: Layout) -> None:
             if column.kind == "number":
                 low, high = column.span
                 code = f"CAST(floor(({name} - {low}) * {256 / (high - low)}) AS SMALLINT)"
-                sql = f"SELECT epoch_us(timestamp) // 86400000000 d, {code} b, count(*), sum({name}), sum({name} * {name}) FROM {files} GROUP BY ALL"  # noqa: S608
+                sql = f"SELECT epoch_us(timestamp) // 86400000000 d, {code} b, count(*), sum({name}), sum({name} * {name}) FROM {files} GROUP BY ALL"  # noqa: S608 - our own names
             else:
                 sql = f"SELECT epoch_us(timestamp) // 86400000000 d, {name} b, count(*) FROM {files} GROUP BY ALL"  # noqa: S608 - our own names
             connection.sql(sql).to_arrow_table()

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from watchkeeper.telemetry import columns, engines
+from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.bins import NULL, UNDER_MINIMUM, ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles, local_day
 from watchkeeper.telemetry.decode import decode
@@ -21,14 +22,17 @@ MODEL = UUID("00000000-0000-4000-8000-000000000002")
 RECEIVED = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-@pytest.fixture(params=[(key, fetched) for key in sorted(engines.catalogue()) for fetched in (1, 50_000)], ids=lambda way: f"{way[0]} {way[1]}")
-def engine(request, monkeypatch):
-    """Every engine, both ways: counting each column, and fetching the rows."""
-    key, fetched = request.param
-    monkeypatch.setattr(columns, "FETCHED_AT_MOST", fetched)
-    engine = engines.get(key).connect()
+@pytest.fixture(params=sorted(engines.catalogue()))
+def engine(request):
+    engine = engines.get(request.param).connect()
     yield engine
     engine.close()
+
+
+@pytest.fixture(params=[1, 50_000], ids=["each column", "fetched"])
+def profiles_of(request, engine):
+    """Both ways to count: by a query for each column, and of the rows themselves."""
+    return partial(column_profiles, engine, fetch_at_most=request.param)
 
 
 def write(log, rows, batch=0):
@@ -80,7 +84,7 @@ def some_rows(count, start, step, chance):
         ("Asia/Kathmandu", datetime(2026, 6, 1, tzinfo=UTC)),
     ],
 )
-def test_every_day_of_every_version_is_counted_like_the_rows_at_hand(tmp_path, engine, zone, start):
+def test_every_day_of_every_version_is_counted_like_the_rows_at_hand(tmp_path, profiles_of, zone, start):
     log, chance, zone = TelemetryLog(tmp_path), np.random.default_rng(1), ZoneInfo(zone)
     rows = some_rows(600, start, timedelta(minutes=11, microseconds=999_999), chance)
     layout = make_bins(features(rows[:300]))
@@ -89,14 +93,14 @@ def test_every_day_of_every_version_is_counted_like_the_rows_at_hand(tmp_path, e
     expected = defaultdict(list)
     for row in rows:
         expected[row["version"] or "", local_day(datetime.fromisoformat(row["timestamp"]), zone)].append(row)
-    found = column_profiles(engine, log, MODEL, layout, {day for _, day in expected}, zone, last_only=False)
+    found = profiles_of(log, MODEL, layout, {day for _, day in expected}, zone, last_only=False)
 
     assert {(profile.version, profile.day) for profile in found} == set(expected)
     for profile in found:
         assert_same(layout, profile.counts, count_rows(layout, features(expected[profile.version, profile.day])))
 
 
-def test_of_an_id_that_was_sent_again_the_last_is_counted(tmp_path, engine):
+def test_of_an_id_that_was_sent_again_the_last_is_counted(tmp_path, profiles_of):
     log, start = TelemetryLog(tmp_path), datetime(2026, 3, 1, tzinfo=UTC)
     first = [{"id": f"{n}", "timestamp": start.isoformat(), "features": {"x": 1.0}} for n in range(10)]
     second = [{**row, "features": {"x": 3.0}} for row in first[:4]]
@@ -104,19 +108,19 @@ def test_of_an_id_that_was_sent_again_the_last_is_counted(tmp_path, engine):
     write(log, second, batch=1)
     layout = make_bins(pa.table({"f.x": [1.0, 2.0, 3.0]}))
 
-    (profile,) = column_profiles(engine, log, MODEL, layout, [start.date()], UTC, last_only=True)
+    (profile,) = profiles_of(log, MODEL, layout, [start.date()], UTC, last_only=True)
 
     assert_same(layout, profile.counts, count_rows(layout, pa.table({"f.x": [1.0] * 6 + [3.0] * 4})))
 
 
-def test_nasty_numbers_are_counted_where_they_belong(tmp_path, engine):
+def test_nasty_numbers_are_counted_where_they_belong(tmp_path, profiles_of):
     log, start = TelemetryLog(tmp_path), datetime(2026, 3, 1, tzinfo=UTC)
     bins = ColumnBins(name="f.x", kind="number", low=0.0, high=1.0, minimum=-1.0, maximum=2.0)
     values = [0.0, -0.0, 1.0, math.nextafter(0, -1), math.nextafter(1, 2), -1.0, 2.0, -1.5, 2.5, math.inf, -math.inf, None, 1e12, -1e12, 0.5]
     write(log, [{"id": f"{n}", "timestamp": start.isoformat(), "features": {"x": value}} for n, value in enumerate(values)])
     layout = Layout((bins,))
 
-    (profile,) = column_profiles(engine, log, MODEL, layout, [start.date()], UTC, last_only=False)
+    (profile,) = profiles_of(log, MODEL, layout, [start.date()], UTC, last_only=False)
 
     expected = count_rows(layout, pa.table({"f.x": pa.array(values, pa.float64())}))
     assert_same(layout, profile.counts, expected)
@@ -125,25 +129,25 @@ def test_nasty_numbers_are_counted_where_they_belong(tmp_path, engine):
     assert expected.counts.sum() == len(values)
 
 
-def test_not_a_number_in_the_files_is_null_although_their_statistics_hide_it(tmp_path, engine):
+def test_not_a_number_in_the_files_is_null_although_their_statistics_hide_it(tmp_path, profiles_of):
     log, start = TelemetryLog(tmp_path), datetime(2026, 3, 1, tzinfo=UTC)
     table = write(TelemetryLog(tmp_path / "other"), [{"id": f"{n}", "timestamp": start.isoformat(), "features": {"x": 1.0}} for n in range(6)])
     spoiled = table.set_column(table.column_names.index("f.x"), "f.x", pa.array([1.0, 1.0, 1.0, math.nan, math.nan, math.nan]))
     log.append(MODEL, Stream.PREDICTIONS, spoiled, lane="worker", sequence=0)
     layout = make_bins(pa.table({"f.x": [1.0, 2.0, 3.0]}))
 
-    (profile,) = column_profiles(engine, log, MODEL, layout, [start.date()], UTC, last_only=False)
+    (profile,) = profiles_of(log, MODEL, layout, [start.date()], UTC, last_only=False)
 
     assert profile.counts.counts[NULL] == 3
     assert profile.counts.sums[0].tolist() == [3.0, 3.0]
 
 
-def test_a_column_that_the_log_lacks_is_null_and_one_of_another_kind_is_still_counted(tmp_path, engine):
+def test_a_column_that_the_log_lacks_is_null_and_one_of_another_kind_is_still_counted(tmp_path, profiles_of):
     log, start = TelemetryLog(tmp_path), datetime(2026, 3, 1, tzinfo=UTC)
     write(log, [{"id": f"{n}", "timestamp": start.isoformat(), "features": {"v": [1.0, 2.0] if n % 2 else None}} for n in range(6)])
     layout = make_bins(pa.table({"f.gone": [1.0, 2.0], "f.v": pa.array([[1.0], [2.0]]), "f.t": pa.array([start, start])}))
 
-    (profile,) = column_profiles(engine, log, MODEL, layout, [start.date()], UTC, last_only=False)
+    (profile,) = profiles_of(log, MODEL, layout, [start.date()], UTC, last_only=False)
 
     counts = profile.counts.counts
     assert counts[layout.slices["f.gone"]][NULL] == 6

@@ -33,11 +33,6 @@ class ColumnDrift:
     test: DriftTest
     adjusted: float
 
-    @property
-    def size(self) -> float:
-        """How far it moved, as a multiple of nothing: PSI."""
-        return self.test.psi
-
 
 def column_drifts(history: ColumnHistory, columns: Collection[str], limits: DriftLimits, *, window: int = 1) -> list[ColumnDrift]:
     """The last `window` days of each column against its reference, those that moved most first. Empty when no day can be judged."""
@@ -49,7 +44,7 @@ def column_drifts(history: ColumnHistory, columns: Collection[str], limits: Drif
         ColumnDrift(column=column.bins.name, first=days[0], last=days[-1], test=_final(test, p, limits), adjusted=float(p))
         for (column, test), p in zip(judged, adjusted, strict=True)
     ]
-    return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -np.nan_to_num(drift.size), drift.column))
+    return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -np.nan_to_num(drift.test.psi), drift.column))
 
 
 def drift_of(column: ColumnDays, limits: DriftLimits, *, window: int = 1) -> DriftTest | None:

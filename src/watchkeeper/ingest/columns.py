@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 from django.db import DatabaseError, transaction
-from django.db.models import F, Max, Q, Sum
+from django.db.models import F, Max, Q, Sum, Window
+from django.db.models.functions import DenseRank
 
-from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.columns import LEARN_DAYS, ColumnHistory
 from watchkeeper.core.settings import settings
 from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
@@ -36,7 +37,6 @@ log = structlog.get_logger()
 DAYS_AT_ONCE = 31
 FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
 COUNTED_AGAIN = 92 * DAY  # with new bins; also how far back is looked
-LEARNED_WITHIN = 42 * DAY  # after the first
 SAMPLE_ROWS = 50_000
 LATER = timedelta(hours=1)
 _TARGETS = ("prediction", "score")
@@ -78,9 +78,10 @@ def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta
     bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).order_by("number")}  # the newest of each
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
     found: dict[int, list[tuple[date, int, bytes]]] = defaultdict(list)
-    shown = Q(day__gte=(now - back).date()) | Q(day__lt=F("bins__first_day") + LEARNED_WITHIN)
-    stored = ColumnProfile.objects.filter(shown, bins__in=bins.values(), segment="").order_by("day")
-    for bins_id, day, rows, counts in stored.values_list("bins_id", "day", "rows", "counts"):
+    counted = ColumnProfile.objects.filter(bins__in=bins.values(), segment="")
+    place = Window(DenseRank(), partition_by="bins", order_by="day")
+    shown = counted.annotate(place=place).filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day")
+    for bins_id, day, rows, counts in shown.values_list("bins_id", "day", "rows", "counts"):
         found[bins_id].append((day, rows, bytes(counts)))
     return {id: _history(bins[id], found[bins[id].id], zones[id], now) if id in bins else ColumnHistory(now=now, layout=Layout(())) for id in models}
 
@@ -160,20 +161,18 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
     if made is None:
         return newest
     layout, counted = made
-    begin = max(first, today - COUNTED_AGAIN) if newest else first
     with transaction.atomic():
         bins = ProfileBins.objects.create(
             model_id=model_id,
             number=(newest.number if newest else 0) + 1,
             baseline=baseline,
             made_at=now,
-            first_day=begin,
             columns=[column.as_json() for column in layout.columns],
             rows=counted.rows if counted else 0,
             counts=pack(counted) if counted else None,
         )
         if newest:
-            _count_again(model_id, begin, zone, now)
+            _count_again(model_id, max(first, today - COUNTED_AGAIN), zone, now)
     return bins
 
 

@@ -199,7 +199,6 @@ class ProfileBins(models.Model):
     number = models.PositiveIntegerField()
     baseline = models.ForeignKey(Baseline, null=True, on_delete=models.SET_NULL)  # None: made of the model's own first days
     made_at = models.DateTimeField()
-    first_day = models.DateField()  # counted with these bins: where learning what is usual begins
     columns = models.JSONField()  # telemetry.bins.ColumnBins, in the order of the counts
     rows = models.PositiveBigIntegerField(default=0)
     counts = models.BinaryField(null=True)  # of the reference rows

@@ -47,7 +47,7 @@ _COLUMNS = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "
 Ints = NDArray[np.int64]
 Answer = Callable[..., pa.Table | None]
 Places = dict[tuple[str, int], int]
-FETCHED_AT_MOST = 50_000  # rows
+FETCH_AT_MOST = 50_000  # rows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,9 +120,20 @@ class CountFilled:
 
 
 def column_profiles(
-    engine: Engine, log: TelemetryLog, model: UUID | str, layout: Layout, days: Collection[date], zone: tzinfo, *, last_only: bool
+    engine: Engine,
+    log: TelemetryLog,
+    model: UUID | str,
+    layout: Layout,
+    days: Collection[date],
+    zone: tzinfo,
+    *,
+    last_only: bool,
+    fetch_at_most: int = FETCH_AT_MOST,
 ) -> list[DayProfile]:
-    """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received."""
+    """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received.
+
+    Up to `fetch_at_most` rows are read and counted here, more by a query for each column.
+    """
     kinds = {field.name: _ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
     profiles: list[DayProfile] = []
     for run, first, end in _runs(days, zone):
@@ -131,7 +142,7 @@ def column_profiles(
             columns = _COLUMNS | {name: kinds[name] for name in names}
             return _ask(engine, log, model, query, columns, first, end)
 
-        profiles += _profiles(layout, run, answer, [name for name in layout.slices if name in kinds], last_only)
+        profiles += _profiles(layout, run, answer, [name for name in layout.slices if name in kinds], last_only, fetch_at_most)
     return profiles
 
 
@@ -144,11 +155,11 @@ def day_starts(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _profiles(layout: Layout, run: list[date], answer: Answer, logged: Collection[str], last_only: bool) -> Iterator[DayProfile]:
-    fetched = answer(FetchRows(tuple(logged), FETCHED_AT_MOST + 1, last_only), *logged)
+def _profiles(layout: Layout, run: list[date], answer: Answer, logged: Collection[str], last_only: bool, fetch_at_most: int) -> Iterator[DayProfile]:
+    fetched = answer(FetchRows(tuple(logged), fetch_at_most + 1, last_only), *logged)
     if fetched is None or not fetched.num_rows:
         return
-    few = fetched.num_rows <= FETCHED_AT_MOST
+    few = fetched.num_rows <= fetch_at_most
     rows = fetched if few else answer(CountRows(last_only))
     assert rows is not None
     keys = list(_keys(rows, run))

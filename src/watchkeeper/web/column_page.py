@@ -140,7 +140,7 @@ def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:
     """Largest first; what has no number last."""
 
     def key(row: ColumnRow) -> tuple[float, str]:
-        value = {"name": 0.0, "nulls": row.nulls}.get(sort, row.drift.size if row.drift else np.nan)
+        value = {"name": 0.0, "nulls": row.nulls}.get(sort, row.drift.test.psi if row.drift else np.nan)
         return (-value if np.isfinite(value) else 1.0, short_name(row.name).casefold())
 
     return key

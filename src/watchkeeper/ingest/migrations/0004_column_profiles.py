@@ -18,7 +18,6 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
                 ('made_at', models.DateTimeField()),
-                ('first_day', models.DateField()),
                 ('columns', models.JSONField()),
                 ('rows', models.PositiveBigIntegerField(default=0)),
                 ('counts', models.BinaryField(null=True)),
