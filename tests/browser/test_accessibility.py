@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -14,6 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import shot
 from tests.conftest import Runs
+from tests.faults.conftest import wait_until
 from tests.servers import Server
 
 SERIOUS = ("serious", "critical")
@@ -73,9 +73,12 @@ def addresses(server: Server) -> dict[str, str]:
         day = (datetime.now(UTC) - timedelta(days=2)).isoformat()
         flights = [{"id": f"{n}", "timestamp": day, "features": {"hour": n % 12, "carrier": "ABCD"[n % 4]}} for n in range(600)]
         api.post("/ingest/predictions", json={"rows": flights}, headers={"Authorization": f"Bearer {made['token']}"})
-        deadline = time.monotonic() + 30
-        while not (found := api.get("/incidents", params={"model": made["id"]}).json()["items"]) and time.monotonic() < deadline:
-            time.sleep(0.2)
+
+        def incidents() -> list[dict]:
+            return api.get("/incidents", params={"model": made["id"]}).json()["items"]
+
+        wait_until(lambda: bool(incidents()), what="the incident")
+        found = incidents()
     return {"model": f"/models/{made['id']}/", "incident": f"/incidents/{found[0]['number']}/"}
 
 

@@ -1,5 +1,7 @@
 """Which reference a model's columns are compared with."""
 
+from datetime import timedelta
+
 from tests.platform import Platform
 from tests.risks.story import normal_rows
 from watchkeeper.ingest.columns import column_histories
@@ -80,3 +82,20 @@ def test_rows_that_come_late_are_counted_in_their_day(platform: Platform) -> Non
     platform.work(minutes=2)
 
     assert ColumnProfile.objects.get(day=day.date()).rows == 61  # one id five times
+
+
+def test_what_is_usual_is_learned_from_the_same_days_however_far_back_is_looked(platform: Platform) -> None:
+    """A model that predicts once a week: its first 28 days with rows are the first 28 weeks."""
+    model = platform.register()
+    sundays = [platform.clock.now() - timedelta(weeks=week) for week in range(40, 0, -1)]
+    rows = [{"timestamp": at.isoformat(), "features": {"x": float(n % 7)}} for at in sundays for n in range(20)]
+    platform.predict_rows(model, rows)
+    for _ in range(3):
+        platform.work(minutes=2)
+
+    short, whole = (column_histories([model.id], now=platform.clock.now(), back=timedelta(days=days))[model.id] for days in (92, 500))
+
+    assert len(whole.days) == 40
+    assert short.days[:28] == whole.days[:28]
+    assert len(short.days) == 40
+    assert column_histories([model.id], now=platform.clock.now(), back=timedelta(days=20))[model.id].days == (*whole.days[:28], *whole.days[-2:])

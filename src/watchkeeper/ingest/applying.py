@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,8 +19,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import structlog
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Max, Sum
 
 from watchkeeper import wire
@@ -29,9 +27,9 @@ from watchkeeper.core.evidence import Point
 from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
-from watchkeeper.history.services import holds_lease, release_lease, take_lease
 from watchkeeper.ingest.border import parse_json
 from watchkeeper.ingest.columns import mark_days
+from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
 from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
@@ -45,7 +43,6 @@ from watchkeeper.telemetry.profiles import touched_windows
 from watchkeeper.wire import Stream
 from watchkeeper.wire.rows import ADAPTERS, EventRow, MetricRow, TrainingRow, as_utc
 
-log = structlog.get_logger()
 LANE = "ingest"
 LOGGED = (Stream.PREDICTIONS, Stream.LABELS)
 GROUP_BYTES = 64 * 1024 * 1024
@@ -64,32 +61,18 @@ class Applied:
         self.streams.setdefault(model, set()).add(stream)
 
 
-Follow = Callable[[UUID, str], None]
-
-
 def apply_batches(telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 200) -> Applied:
     """One round over the models that have something pending. One worker at a time applies for a model.
 
     `follow` is told of each model and stream in the transaction that marks their batches: what comes after them is never forgotten.
     """
-    applied = Applied()
-    for model_id, streams in _due_streams(now, models).items():
-        name = f"log:{model_id}"
-        fence = take_lease(name, holder=holder, now=now, seconds=2 * settings().lease_seconds)
-        if fence is None:
-            continue
-        try:
-            _apply_model(telemetry, model_id, streams, partial(holds_lease, name, fence=fence), now, follow, applied)
-        except DatabaseError:
-            raise
-        except Exception:  # a lost payload or a broken log stops its own model, never the others
-            log.exception("batches not applied", model=str(model_id))
-        finally:
-            release_lease(name, fence=fence, now=now)
+    applied, due = Applied(), _due_streams(now, models)
+
+    def work(model: UUID, still_ours: StillOurs) -> int:
+        return _apply_model(telemetry, model, due[model], still_ours, now, follow, applied)
+
+    under_leases(due, work, of="log", holder=holder, now=now, seconds=2 * settings().lease_seconds)
     return applied
-
-
-StillOurs = Callable[[], bool]
 
 
 def _due_streams(now: datetime, models: int) -> dict[UUID, list[Stream]]:
@@ -109,8 +92,8 @@ def _due_streams(now: datetime, models: int) -> dict[UUID, list[Stream]]:
 
 def _apply_model(
     telemetry: TelemetryLog, model_id: UUID, streams: Sequence[Stream], still_ours: StillOurs, now: datetime, follow: Follow, applied: Applied
-) -> None:
-    model = RegisteredModel.objects.get(id=model_id)
+) -> int:
+    model, before = RegisteredModel.objects.get(id=model_id), applied.batches
     for stream in (stream for stream in (*_CONTROL, *LOGGED) if stream in streams):
         if stream in _CONTROL:
             count = _apply_control_rows(model, stream, still_ours, now, follow)
@@ -119,6 +102,7 @@ def _apply_model(
             count = len(group) if group and _apply_group(telemetry, model, stream, group, still_ours, now, follow) else 0
         if count:
             applied.add(model_id, stream, count)
+    return applied.batches - before
 
 
 # training, events, metrics: rows of the control store

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,15 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import F, Max, Q, Sum, Window
 from django.db.models.functions import DenseRank
 
 from watchkeeper.analysis.columns import LEARN_DAYS, ColumnHistory
 from watchkeeper.core.settings import settings
-from watchkeeper.history.services import holds_lease, release_lease, take_lease
+from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
-from watchkeeper.ingest.profiling import Follow, clear_marks
+from watchkeeper.ingest.profiling import clear_marks
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import DAY, column_profiles, day_starts, local_day
@@ -55,22 +54,13 @@ def mark_days(model: UUID, days: Collection[date], *, batch: int, now: datetime)
 
 def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 20) -> int:
     """One round over the models with due days; returns the number of days done. `follow` is told in the transaction that clears them."""
-    done = 0
-    for model_id in list(DirtyDay.objects.filter(due_at__lte=now).values_list("model_id", flat=True).distinct()[:models]):
-        name = f"columns:{model_id}"
-        fence = take_lease(name, holder=holder, now=now, seconds=10 * settings().lease_seconds)
-        if fence is None:
-            continue
-        try:
-            done += _refresh_model(engine, telemetry, model_id, partial(holds_lease, name, fence=fence), now, follow)
-        except DatabaseError:
-            raise
-        except Exception:  # a broken log stops its own model, never the others
-            log.exception("columns not counted", model=str(model_id))
-            _postpone(model_id, now)
-        finally:
-            release_lease(name, fence=fence, now=now)
-    return done
+
+    def work(model: UUID, still_ours: StillOurs) -> int:
+        return _refresh_model(engine, telemetry, model, still_ours, now, follow)
+
+    dirty = list(DirtyDay.objects.filter(due_at__lte=now).values_list("model_id", flat=True).distinct()[:models])
+    seconds = 10 * settings().lease_seconds
+    return under_leases(dirty, work, of="columns", holder=holder, now=now, seconds=seconds, after_failure=lambda model: _postpone(model, now))
 
 
 def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = COUNTED_AGAIN) -> dict[UUID, ColumnHistory]:
@@ -106,7 +96,7 @@ def _history(bins: ProfileBins, stored: list[tuple[date, int, bytes]], zone: Zon
     )
 
 
-def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: partial[bool], now: datetime, follow: Follow) -> int:
+def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
     zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
     bins = _bins(telemetry, model_id, zone, now)
     if bins is None:

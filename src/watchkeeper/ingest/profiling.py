@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import structlog
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from watchkeeper.core.settings import settings
-from watchkeeper.history.services import holds_lease, release_lease, take_lease
+from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import DirtyDay, DirtyWindow, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.engines import Engine
@@ -22,31 +20,20 @@ from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.profiles import pack, window_profiles
 from watchkeeper.wire import Stream
 
-log = structlog.get_logger()
-Follow = Callable[[UUID, str], None]
 WINDOWS_AT_ONCE = 24 * 31
 
 
 def refresh_profiles(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 50) -> int:
     """One round over the models with dirty windows; returns the number of windows done. `follow` is told in the transaction that clears them."""
-    done = 0
-    for model_id in list(DirtyWindow.objects.values_list("model_id", flat=True).distinct()[:models]):
-        name = f"profiles:{model_id}"
-        fence = take_lease(name, holder=holder, now=now, seconds=2 * settings().lease_seconds)
-        if fence is None:
-            continue
-        try:
-            done += _refresh_model(engine, telemetry, model_id, partial(holds_lease, name, fence=fence), follow)
-        except DatabaseError:
-            raise
-        except Exception:  # a broken log stops its own model, never the others
-            log.exception("profiles not refreshed", model=str(model_id))
-        finally:
-            release_lease(name, fence=fence, now=now)
-    return done
+
+    def work(model: UUID, still_ours: StillOurs) -> int:
+        return _refresh_model(engine, telemetry, model, still_ours, follow)
+
+    dirty = list(DirtyWindow.objects.values_list("model_id", flat=True).distinct()[:models])
+    return under_leases(dirty, work, of="profiles", holder=holder, now=now, seconds=2 * settings().lease_seconds)
 
 
-def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: partial[bool], follow: Follow) -> int:
+def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, follow: Follow) -> int:
     dirty = list(DirtyWindow.objects.filter(model=model_id).order_by("start")[:WINDOWS_AT_ONCE])
     zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
     profiles = window_profiles(engine, telemetry, model_id, [window.start for window in dirty], zone)
