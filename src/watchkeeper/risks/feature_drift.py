@@ -3,7 +3,7 @@
 What the model is asked about is no longer what it was trained on: the values of a feature are spread differently. The population changed, a
 campaign brought other customers, a season began, or a source is broken.
 Each feature's last closed days (`window`) are compared with the rows of the training, or with the model's own first four weeks when none were
-sent. A difference must be *significant*, beyond how much days usually differ, and *big*: a population stability index of `least_psi`, or rows
+sent. A difference must be significant, beyond how much days usually differ, and big: a population stability index of `least_psi`, or rows
 that moved by `least_distance` standard deviations on average. Many features at once are adjusted for (Benjamini and Hochberg).
 Until 20 days have shown how much they usually differ the verdict is preliminary, and only large differences fire (a PSI of 0.25 that is also five times
 what chance gives). Drift alone does not say that the model is worse: see its performance.

@@ -3,7 +3,7 @@
 The model decides otherwise than it used to: its scores or its classes are spread differently. Either other rows come, or what it learned no
 longer holds for them; it is the earliest sign when labels are late.
 The prediction and the scores of the last closed days (`window`) are compared with those of the training rows, or with the model's own first four
-weeks when the training sent none. A difference must be *significant*, beyond how much days usually differ, and *big*: a population stability
+weeks when the training sent none. A difference must be significant, beyond how much days usually differ, and big: a population stability
 index of `least_psi`, or rows that moved by `least_distance` standard deviations on average.
 It is unknown while there is no reference or no closed day, and when there are so few rows, or days differ so much, that chance would reach the limit.
 """

@@ -56,7 +56,8 @@ UNKNOWN_SPREAD = Spread(1.0, 0.0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class DriftTest:
-    """One window against its reference. `p_value` knows the spread of windows; `noise_floor` is the PSI that rows alone give on average."""
+    """One window against its reference. `p_value` knows the spread of windows; `noise_floor` is the PSI that rows and
+    the usual difference of days give on average."""
 
     verdict: Verdict
     p_value: float
@@ -109,8 +110,9 @@ def judge(
     p_value = f_sf(statistic, freedom, spread)
     n, m = int(np.sum(reference)), int(np.sum(current))
     moved = float(psi(reference, current))
-    floor = float(noise_floor(freedom + 1, n, m))
-    noise = float(noise_floor(max(freedom, 1.0) + 1, n, m, quantile=NOISE_QUANTILE, design_effect=spread.phi if spread.is_known else 1.0))
+    effect = spread.phi if spread.is_known else 1.0
+    floor = float(noise_floor(freedom + 1, n, m, design_effect=effect))
+    noise = float(noise_floor(max(freedom, 1.0) + 1, n, m, quantile=NOISE_QUANTILE, design_effect=effect))
     is_big = moved >= least_psi or distance >= least_distance
     if min(n, m) < LEAST_A_BIN * (freedom + 1):
         verdict = Verdict.INSUFFICIENT

@@ -31,7 +31,7 @@ GROUPS = (
     ("drifted", gettext_noop("Drifted"), gettext_noop("above a limit and above chance")),
     ("watch", gettext_noop("Watch"), gettext_noop("above chance, under the limit")),
     ("steady", gettext_noop("Steady"), ""),
-    ("unknown", gettext_noop("Not judged"), gettext_noop("too few rows, or nothing to compare with yet")),
+    ("unknown", gettext_noop("Not judged"), gettext_noop("too few rows, days that differ too much, or nothing to compare with yet")),
 )
 COLOURS = {"drifted": "yellow", "watch": "yellow", "steady": "green", "unknown": "grey"}
 
