@@ -9,7 +9,7 @@ import pytest
 from watchkeeper.core.errors import NotFound
 from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.decode import decode
-from watchkeeper.telemetry.engines import FilesGone
+from watchkeeper.telemetry.engines import FilesGone, Source
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.profiles import BINS, touched_windows, window_profiles
 from watchkeeper.wire import Stream
@@ -61,7 +61,7 @@ def test_an_engine_counts_nasty_rows_right(engine, tmp_path):
 
 def test_an_engine_says_that_files_are_gone(engine, tmp_path):
     with pytest.raises(FilesGone):
-        engine.run(lambda table: table.count().as_table(), files=[str(tmp_path / "none.parquet")], columns={"id": "string"})
+        engine.run(lambda table: table.count().as_table(), Source(files=[str(tmp_path / "none.parquet")], columns={"id": "string"}))
 
 
 def test_an_unknown_engine_is_named_with_those_that_are_known():

@@ -13,7 +13,8 @@ import pytest
 
 from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.bins import NULL, UNDER_MINIMUM, ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
-from watchkeeper.telemetry.columns import column_profiles, local_day
+from watchkeeper.telemetry.columns import column_profiles
+from watchkeeper.telemetry.days import local_day
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream

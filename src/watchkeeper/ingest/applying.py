@@ -36,7 +36,7 @@ from watchkeeper.ingest.receiving import storable
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Training, deploy_version, log_training
 from watchkeeper.telemetry.arrow import UnreadableArrow
-from watchkeeper.telemetry.columns import local_day
+from watchkeeper.telemetry.days import local_day
 from watchkeeper.telemetry.decode import Decoded, Refused, decode
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.profiles import touched_windows

@@ -27,7 +27,8 @@ from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, Profil
 from watchkeeper.ingest.profiling import clear_marks
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
-from watchkeeper.telemetry.columns import DAY, column_profiles, day_starts, local_day
+from watchkeeper.telemetry.columns import column_profiles
+from watchkeeper.telemetry.days import DAY, day_starts, local_day
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, tzinfo
 from uuid import UUID
 
 import ibis
@@ -30,23 +30,18 @@ from watchkeeper.telemetry.bins import (
     Layout,
     count_groups,
 )
-from watchkeeper.telemetry.engines import Engine, FilesGone, Query
+from watchkeeper.telemetry.days import Run, Wanted, ask, ibis_kind, rows_of_days, runs_of
+from watchkeeper.telemetry.engines import Engine, Query
 from watchkeeper.telemetry.log import TelemetryLog
-from watchkeeper.telemetry.times import MICROSECOND
 from watchkeeper.wire import Stream
 
-DAY = timedelta(days=1)
-_DAY_MICROS = 86_400_000_000
-_READS = 3  # a compaction and a vacuum may take the files away between listing and reading
 _INFINITE = -5
 _OUTSIDE = (NULL, INFINITE, OVER_MAXIMUM, OVER_BINS, UNDER_BINS, UNDER_MINIMUM)  # codes -6 to -1
 _PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], dtype=np.int64)  # by code: x = high is in the last bin
-_COLUMNS = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string"}
-
 
 Ints = NDArray[np.int64]
 Answer = Callable[..., pa.Table | None]
-Places = dict[tuple[str, int], int]
+Places = dict[tuple[str, date], int]
 FETCH_AT_MOST = 50_000  # rows
 
 
@@ -66,7 +61,7 @@ class CountRows:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        return _rows(log, self.last_only).group_by("version", "day").agg(n=ibis._.count())
+        return rows_of_days(log, self.last_only).group_by("version", "day").agg(n=ibis._.count())
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class FetchRows:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = _rows(log, self.last_only, **{name: log[name] for name in self.names})
+        rows = rows_of_days(log, self.last_only, **{name: log[name] for name in self.names})
         return rows.select("version", "day", *self.names).limit(self.limit)
 
 
@@ -90,7 +85,7 @@ class CountNumbers:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = _rows(log, self.last_only, x=_seconds(log[self.column.name]))
+        rows = rows_of_days(log, self.last_only, x=_seconds(log[self.column.name]))
         coded = rows.mutate(code=_code(rows.x, self.column))
         return coded.group_by("version", "day", "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
 
@@ -103,7 +98,7 @@ class CountLevels:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = _rows(log, self.last_only, level=log[self.name].cast("string"))
+        rows = rows_of_days(log, self.last_only, level=log[self.name].cast("string"))
         return rows.group_by("version", "day", "level").agg(n=rows.count())
 
 
@@ -115,7 +110,7 @@ class CountFilled:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = _rows(log, self.last_only, code=log[self.name].isnull().cast("int16"))
+        rows = rows_of_days(log, self.last_only, code=log[self.name].isnull().cast("int16"))
         return rows.group_by("version", "day", "code").agg(n=rows.count())
 
 
@@ -134,28 +129,19 @@ def column_profiles(
 
     Up to `fetch_at_most` rows are read and counted here, more by a query for each column.
     """
-    kinds = {field.name: _ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
+    kinds = {field.name: ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
     profiles: list[DayProfile] = []
-    for run, first, end in _runs(days, zone):
+    for run in runs_of(days, zone):
 
-        def answer(query: Query, *names: str, first: datetime = first, end: datetime = end) -> pa.Table | None:
-            columns = _COLUMNS | {name: kinds[name] for name in names}
-            return _ask(engine, log, model, query, columns, first, end)
+        def answer(query: Query, *names: str, run: Run = run) -> pa.Table | None:
+            wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds[name] for name in names})
+            return ask(engine, log, model, query, run, wanted)
 
         profiles += _profiles(layout, run, answer, [name for name in layout.slices if name in kinds], last_only, fetch_at_most)
     return profiles
 
 
-def local_day(at: datetime, zone: tzinfo) -> date:
-    return at.astimezone(zone).date()
-
-
-def day_starts(day: date, zone: tzinfo) -> datetime:
-    """The UTC time at which a day begins on the clock of a zone."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-def _profiles(layout: Layout, run: list[date], answer: Answer, logged: Collection[str], last_only: bool, fetch_at_most: int) -> Iterator[DayProfile]:
+def _profiles(layout: Layout, run: Run, answer: Answer, logged: Collection[str], last_only: bool, fetch_at_most: int) -> Iterator[DayProfile]:
     fetched = answer(FetchRows(tuple(logged), fetch_at_most + 1, last_only), *logged)
     if fetched is None or not fetched.num_rows:
         return
@@ -171,11 +157,11 @@ def _profiles(layout: Layout, run: list[date], answer: Answer, logged: Collectio
         totals = np.bincount(groups, weights=rows["n"].to_numpy(), minlength=len(places)).astype(np.int64)
         counted = _count_each(layout, run, answer, logged, last_only, places, totals)
     for (version, day), place in sorted(places.items()):
-        yield DayProfile(version=version, day=run[day], counts=counted[place])
+        yield DayProfile(version=version, day=day, counts=counted[place])
 
 
 def _count_each(
-    layout: Layout, run: list[date], answer: Answer, logged: Collection[str], last_only: bool, places: Places, totals: Ints
+    layout: Layout, run: Run, answer: Answer, logged: Collection[str], last_only: bool, places: Places, totals: Ints
 ) -> list[ColumnCounts]:
     """One grouped count per column: any number of rows in the same memory."""
     counts = np.zeros((len(places), layout.width), dtype=np.int64)
@@ -211,27 +197,9 @@ def _table_places(column: ColumnBins, table: pa.Table) -> Ints:
     return np.asarray(_PLACES[codes] if column.kind == "number" else codes, dtype=np.int64)
 
 
-def _keys(table: pa.Table, run: list[date]) -> Iterator[tuple[str, int]]:
-    """Version and place in the run of each row. A day of 23 or 25 hours is a run of its own: its late hours are still its."""
-    last = len(run) - 1
-    return zip(table["version"].to_pylist(), (min(day, last) for day in table["day"].to_pylist()), strict=True)
-
-
-def _rows(log: ir.Table, last_only: bool, **wanted: ir.Value) -> ir.Table:
-    """The rows of [first, end) with what is wanted of them, their version and day. Of one id only the last received, when asked."""
-    if last_only:
-        received = log.batch.cast("int64") * 2**31 + log.row
-        kept = received == received.max().over(group_by=log.id)
-        wanted = wanted | {"kept": kept}
-    micros = log.timestamp.delta(log["first"], unit="us")  # exact, and three times as fast as seconds since 1970
-    within = log.select(
-        version=log.version.fill_null(""),
-        day=micros // _DAY_MICROS,
-        inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]),
-        **wanted,
-    )
-    within = within.filter(within.inside)
-    return within.filter(within.kept) if last_only else within
+def _keys(table: pa.Table, run: Run) -> Iterator[tuple[str, date]]:
+    """Version and day of each row."""
+    return zip(table["version"].to_pylist(), map(run.day, table["day"].to_pylist()), strict=True)
 
 
 def _code(x: ir.Value, column: ColumnBins) -> ir.Value:
@@ -253,47 +221,3 @@ def _code(x: ir.Value, column: ColumnBins) -> ir.Value:
 def _seconds(x: ir.Value) -> ir.Value:
     """Numbers as they are, times as whole seconds since 1970."""
     return x.truncate("s").epoch_seconds().cast("float64") if x.type().is_timestamp() else x.cast("float64")
-
-
-def _ask(
-    engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, columns: dict[str, str], first: datetime, end: datetime
-) -> pa.Table | None:
-    """The query's answer for [first, end); None when the log has no file there."""
-    for attempt in range(_READS):
-        files = log.files(model, Stream.PREDICTIONS, first.date(), (end - MICROSECOND).date())
-        if not files:
-            return None
-        try:
-            return engine.run(query, files=files, columns=columns, moments={"first": first, "end": end})
-        except FilesGone:
-            if attempt == _READS - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _runs(days: Collection[date], zone: tzinfo) -> Iterator[tuple[list[date], datetime, datetime]]:
-    """Days that follow each other and have 24 hours, together; each other day by itself. With the UTC bounds of the run."""
-    run: list[date] = []
-    for day in sorted(days):
-        is_usual = day_starts(day + DAY, zone) - day_starts(day, zone) == DAY
-        if run and not (is_usual and day == run[-1] + DAY and day_starts(day, zone) - day_starts(run[-1], zone) == DAY):
-            yield run, day_starts(run[0], zone), day_starts(run[-1] + DAY, zone)
-            run = []
-        run.append(day)
-        if not is_usual:
-            yield run, day_starts(run[0], zone), day_starts(day + DAY, zone)
-            run = []
-    if run:
-        yield run, day_starts(run[0], zone), day_starts(run[-1] + DAY, zone)
-
-
-def _ibis_kind(given: pa.DataType) -> str:
-    if pa.types.is_timestamp(given):
-        return "timestamp"
-    if pa.types.is_boolean(given):
-        return "boolean"
-    if pa.types.is_string(given) or pa.types.is_large_string(given):
-        return "string"
-    if pa.types.is_list(given) or pa.types.is_large_list(given):
-        return "array<float64>"
-    return "float64"

@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.arrow import kind_of
-from watchkeeper.telemetry.engines import Engine, FilesGone
+from watchkeeper.telemetry.engines import Engine, FilesGone, Source
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.times import HOUR, MICROSECOND, QUARTER, at_micros, to_micros, window_of, window_starts
 from watchkeeper.wire import Stream
@@ -142,7 +142,7 @@ def _count(engine: Engine, log: TelemetryLog, model: UUID | str, first: datetime
         if not files:
             return None
         try:
-            return engine.run(count_scores, files=files, columns=_COLUMNS, moments={"first": first, "end": end})
+            return engine.run(count_scores, Source(files=files, columns=_COLUMNS), moments={"first": first, "end": end})
         except FilesGone:
             if attempt == _READS - 1:
                 raise

@@ -21,7 +21,18 @@ from watchkeeper.core.plugins import load_catalogue
 
 GROUP = "watchkeeper.engines"
 
-Query = Callable[[ir.Table], ir.Table]
+Query = Callable[..., ir.Table]  # of one table for each source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Parquet files of several schemas as one table. `columns` maps those the query needs to Ibis types; where no file has one it is null.
+
+    Times have no zone: they are UTC. Without files the table is empty.
+    """
+
+    files: Sequence[str]
+    columns: Mapping[str, str]
 
 
 class FilesGone(Exception):
@@ -29,12 +40,11 @@ class FilesGone(Exception):
 
 
 class Engine(Protocol):
-    def run(self, query: Query, *, files: Sequence[str], columns: Mapping[str, str], moments: Mapping[str, datetime] | None = None) -> pa.Table:
-        """The query's answer over Parquet files of several schemas.
+    def run(self, query: Query, *sources: Source, moments: Mapping[str, datetime] | None = None) -> pa.Table:
+        """The query's answer over its tables, in the order of the sources.
 
-        `columns` maps the columns that the query needs to Ibis types; where no file has one it is null. Times have no zone: they are UTC.
-        `moments` are further columns with one value each, so that a query is the same expression for every window and an engine may keep its
-        SQL. Raises FilesGone.
+        `moments` are further columns of the first one with one value each, so that a query is the same expression for every window and an
+        engine may keep its SQL. Raises FilesGone.
         """
 
     def close(self) -> None: ...

@@ -15,10 +15,11 @@ import ibis
 import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
-from watchkeeper.telemetry.engines import Engine, FilesGone, Query
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source
 from watchkeeper.telemetry.parquet import parquet
 
 _VIEW = "log"
+_NOTHING = "(SELECT 1 AS nothing WHERE false)"
 
 
 def connect(*, memory_mb: int = 800, threads: int = 2) -> Engine:
@@ -32,11 +33,14 @@ class DuckDB:
         self.connection = duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "threads": threads, "temp_directory": tempfile.gettempdir()})
         self.connection.execute("SET TimeZone = 'UTC'").fetchall()
 
-    def run(self, query: Query, *, files: Sequence[str], columns: Mapping[str, str], moments: Mapping[str, datetime] | None = None) -> pa.Table:
+    def run(self, query: Query, *sources: Source, moments: Mapping[str, datetime] | None = None) -> pa.Table:
+        given = [dict(moments or {}), *({} for _ in sources[1:])]
         try:
-            log = self.connection.sql(f"FROM {parquet(files)}")
-            log.select(", ".join(_selected(log.columns, columns, moments or {}))).create_view(_VIEW)
-            return self.connection.sql(_sql(query, tuple(columns.items()), tuple(moments or {}))).to_arrow_table()
+            for place, source in enumerate(sources):
+                rows = self.connection.sql(f"FROM {parquet(source.files) if source.files else _NOTHING}")
+                rows.select(", ".join(_selected(rows.columns, source.columns, given[place]))).create_view(f"{_VIEW}_{place}")
+            shapes = tuple(tuple(source.columns.items()) for source in sources)
+            return self.connection.sql(_sql(query, shapes, tuple(moments or {}))).to_arrow_table()
         except duckdb.IOException as problem:
             raise FilesGone(str(problem)) from problem
 
@@ -57,7 +61,8 @@ def _source(name: str, kind: str) -> str:
 
 
 @lru_cache(maxsize=5000)
-def _sql(query: Query, columns: tuple[tuple[str, str], ...], moments: tuple[str, ...]) -> str:
+def _sql(query: Query, shapes: tuple[tuple[tuple[str, str], ...], ...], moments: tuple[str, ...]) -> str:
     """The query as SQL. Writing it takes a hundred times as long as counting a day."""
-    shape = dict(columns) | dict.fromkeys(moments, "timestamp")
-    return str(ibis.to_sql(query(ibis.table(shape, name=_VIEW)), dialect="duckdb"))
+    first, *others = (dict(shape) for shape in shapes)
+    tables = [ibis.table(shape, name=f"{_VIEW}_{place}") for place, shape in enumerate((first | dict.fromkeys(moments, "timestamp"), *others))]
+    return str(ibis.to_sql(query(*tables), dialect="duckdb"))

@@ -1,0 +1,148 @@
+"""One file's rows checked against another's, without a server: schema, drift, nulls, new levels, ranges, units. Stores and prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from watchkeeper.analysis.check_report import PROBLEMS, CheckLimits, CheckReport, ColumnReport, Difference
+from watchkeeper.analysis.file_days import NO_DAY, counts_by_day, day_of, rows_by_day
+from watchkeeper.analysis.files import CannotCheck, RowSource, comparable, has_values, open_rows, rows_of, sample
+from watchkeeper.analysis.windows import Counted, column_reports, spread_over
+from watchkeeper.telemetry.bins import MOST_COLUMNS, Layout, make_bins
+
+SAMPLE_ROWS = 50_000
+MOST_DAYS = 366
+
+
+def check_files(
+    current: str | Path,
+    baseline: str | Path,
+    *,
+    columns: Collection[str] = (),
+    ignore: Collection[str] = (),
+    timestamp: str = "",
+    limits: CheckLimits | None = None,
+) -> CheckReport:
+    """Compare the rows of a file with those of a baseline: Parquet, CSV, or a folder of Parquet files.
+
+    All columns are compared, or only `columns`, never those of `ignore`. Without `timestamp` the current rows are one window of which nobody
+    knows how much it may differ: only large drift counts. With it each day of the current rows is judged (in UTC), and the days of the
+    baseline tell how much days usually differ. Bins are made from 50,000 rows of the baseline; all rows are counted, in batches.
+
+    Raises CannotCheck (`detail` says what is wrong, `remedy` what to do) for files that cannot be read, that have no rows or no column in common.
+
+    >>> import tempfile
+    >>> import pyarrow.parquet
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> pyarrow.parquet.write_table(pa.table({"age": [20 + n % 40 for n in range(2000)]}), folder / "train.parquet")
+    >>> pyarrow.parquet.write_table(pa.table({"age": [40 + n % 40 for n in range(2000)]}), folder / "today.parquet")
+    >>> report = check_files(folder / "today.parquet", folder / "train.parquet")
+    >>> report.outcome.value, [difference.problem for difference in report.columns[0].differences]
+    ('fired', ['out_of_range', 'feature_drift'])
+    """
+    return _check(open_rows(current), open_rows(baseline), columns, ignore, timestamp, limits or CheckLimits())
+
+
+def check_tables(
+    current: pa.Table,
+    baseline: pa.Table,
+    *,
+    columns: Collection[str] = (),
+    ignore: Collection[str] = (),
+    timestamp: str = "",
+    limits: CheckLimits | None = None,
+) -> CheckReport:
+    """The same of Arrow tables at hand: `pa.Table.from_pandas(frame)`, `frame.to_arrow()` of polars."""
+    given = rows_of(current, name="current"), rows_of(baseline, name="baseline")
+    return _check(*given, columns, ignore, timestamp, limits or CheckLimits())
+
+
+def _check(
+    current: RowSource, baseline: RowSource, columns: Collection[str], ignore: Collection[str], timestamp: str, limits: CheckLimits
+) -> CheckReport:
+    for rows in (current, baseline):
+        if not rows.count:
+            raise CannotCheck(f"{rows.name} has no rows.", remedy="Look at what should have written it.")
+    before, after = _wanted(current, baseline, {*ignore, timestamp}, columns)
+    changed = _schema_differences(current, baseline, before, after)
+    kinds = {name: kind for name, kind in before.items() if name not in changed}
+    compared = dict(list(kinds.items())[:MOST_COLUMNS])
+    counted = _counted(current, baseline, compared, timestamp)
+    reports = [ColumnReport(column=name, kind=before.get(name) or after[name], differences=(found,)) for name, found in changed.items()]
+    reports += column_reports(counted, limits, compared) if compared else []
+    return CheckReport(
+        current=current.name,
+        baseline=baseline.name,
+        rows=current.count,
+        baseline_rows=baseline.count,
+        limits=limits,
+        columns=tuple(sorted(reports, key=_worst_first)),
+        days=counted.days if timestamp else (),
+        rows_without_day=counted.rows_without_day,
+        left_out=tuple(kinds)[MOST_COLUMNS:],
+    )
+
+
+def _wanted(current: RowSource, baseline: RowSource, ignore: Collection[str], columns: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Columns and kinds of both sides, as asked for."""
+    known = {**baseline.kinds, **current.kinds}
+    if unknown := sorted(set(columns) - known.keys()):
+        raise CannotCheck(f"Neither file has a column {', '.join(map(repr, unknown))}.", remedy=f"There are: {_list(known)}.")
+
+    def chosen(kinds: Mapping[str, str]) -> dict[str, str]:
+        return {name: kind for name, kind in kinds.items() if name not in ignore and (not columns or name in columns)}
+
+    before, after = chosen(baseline.kinds), chosen(current.kinds)
+    if not before.keys() & after.keys():
+        raise CannotCheck(
+            f"There is no column to compare: {current.name} has {_list(after)}; {baseline.name} has {_list(before)}.",
+            remedy="Give two files of the same table, and ignore fewer columns.",
+        )
+    return before, after
+
+
+def _list(names: Collection[str], most: int = 12) -> str:
+    shown = ", ".join([*names][:most]) or "none"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _schema_differences(current: RowSource, baseline: RowSource, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Difference]:
+    """Columns that are gone, new, or of another kind. A column without a single value may have come as any kind."""
+    found = {name: Difference(problem="column_missing") for name in before.keys() - after.keys()}
+    found |= {name: Difference(problem="column_new") for name in after.keys() - before.keys()}
+    for name in before.keys() & after.keys():
+        kinds = before[name], after[name]
+        if len({*kinds} - {"null"}) > 1 and has_values(current, name) and has_values(baseline, name):
+            found[name] = Difference(problem="type_changed", kinds=kinds)
+    return found
+
+
+def _counted(current: RowSource, baseline: RowSource, kinds: Mapping[str, str], timestamp: str) -> Counted:
+    layout = make_bins(sample(baseline, kinds, limit=SAMPLE_ROWS)) if kinds else Layout(())
+    if not timestamp:
+        reference = counts_by_day(baseline, layout, kinds)[NO_DAY] if kinds else None
+        window = counts_by_day(current, layout, kinds) if kinds else {}
+        return Counted(layout=layout, reference=reference, windows=tuple(window.values()))
+    rows = _days_of(current, timestamp)
+    usual = spread_over(_usual_days(baseline, timestamp))
+    found = counts_by_day(baseline, layout, kinds, timestamp=timestamp if usual else "", days=usual) if kinds else {}
+    counted = counts_by_day(current, layout, kinds, timestamp=timestamp, days=rows.keys() - {NO_DAY}) if kinds else {}
+    days = [day for day in rows if day != NO_DAY]
+    return Counted(
+        layout=layout,
+        reference=sum(found.values(), start=found.pop(usual[0] if usual else NO_DAY)) if found else None,
+        usual=tuple(found[day] for day in usual if day in found),
+        windows=tuple(counted[day] for day in days) if counted else (),
+        days=tuple(map(day_of, days)),
+        rows_without_day=rows.get(NO_DAY, 0),
+    )
+
+
+def _worst_first(report: ColumnReport) -> tuple[int, int, float, str]:
+    worst = report.differences[0] if report.differences else None
+    rank = PROBLEMS.index(worst.problem) if worst else len(PROBLEMS)
+    psi = report.test.psi if report.test and report.test.psi == report.test.psi else 0.0
+    return rank, 0 if report.judged else -1, -psi, report.column

@@ -1,0 +1,130 @@
+"""Days of a model's own clock: their bounds in UTC, the rows of the log that lie in them, and how an engine is asked about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from uuid import UUID
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.times import MICROSECOND
+from watchkeeper.wire import Stream
+
+DAY = timedelta(days=1)
+COLUMNS: Mapping[str, str] = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string"}
+
+_DAY_MICROS = 86_400_000_000
+_READS = 3  # a compaction and a vacuum may take the files away between listing and reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A stream's columns to read besides those that every row has, of the days around the run that are asked for."""
+
+    stream: Stream
+    columns: Mapping[str, str]
+    before: timedelta = timedelta(0)
+    after: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Days that follow each other, with the UTC bounds of all: what one query is about."""
+
+    days: tuple[date, ...]
+    first: datetime
+    end: datetime
+
+    def day(self, index: int) -> date:
+        """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
+        return self.days[min(index, len(self.days) - 1)]
+
+
+def local_day(at: datetime, zone: tzinfo) -> date:
+    return at.astimezone(zone).date()
+
+
+def day_starts(day: date, zone: tzinfo) -> datetime:
+    """The UTC time at which a day begins on the clock of a zone."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def runs_of(days: Collection[date], zone: tzinfo) -> Iterator[Run]:
+    """Days that follow each other and have 24 hours, together; each other day by itself."""
+    run: list[date] = []
+    for day in sorted(days):
+        is_usual = day_starts(day + DAY, zone) - day_starts(day, zone) == DAY
+        if run and not (is_usual and day == run[-1] + DAY and day_starts(day, zone) - day_starts(run[-1], zone) == DAY):
+            yield _run(run, zone)
+            run = []
+        run.append(day)
+        if not is_usual:
+            yield _run(run, zone)
+            run = []
+    if run:
+        yield _run(run, zone)
+
+
+def rows_of_days(log: ir.Table, last_only: bool, **wanted: ir.Value) -> ir.Table:
+    """The rows of [first, end) with what is wanted of them, their version and day. Of one id only the last received, when asked."""
+    if last_only:
+        received = log.batch.cast("int64") * 2**31 + log.row
+        kept = received == received.max().over(group_by=log.id)
+        wanted = wanted | {"kept": kept}
+    micros = log.timestamp.delta(log["first"], unit="us")  # exact, and three times as fast as seconds since 1970
+    within = log.select(
+        version=log.version.fill_null(""),
+        day=micros // _DAY_MICROS,
+        inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]),
+        **wanted,
+    )
+    within = within.filter(within.inside)
+    return within.filter(within.kept) if last_only else within
+
+
+def ask(engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, run: Run, *wanted: Wanted) -> pa.Table | None:
+    """The query's answer for a run; None when the log has no file of the first stream there."""
+    for attempt in range(_READS):
+        sources = [_source(log, model, run, stream) for stream in wanted]
+        if not sources[0].files:
+            return None
+        try:
+            return engine.run(query, *sources, moments={"first": run.first, "end": run.end})
+        except FilesGone:
+            if attempt == _READS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def ibis_kind(given: pa.DataType) -> str:
+    """The Ibis type of a column of the log."""
+    if pa.types.is_timestamp(given):
+        return "timestamp"
+    if pa.types.is_boolean(given):
+        return "boolean"
+    if pa.types.is_string(given) or pa.types.is_large_string(given):
+        return "string"
+    if pa.types.is_list(given) or pa.types.is_large_list(given):
+        return "array<float64>"
+    return "float64"
+
+
+def _source(log: TelemetryLog, model: UUID | str, run: Run, wanted: Wanted) -> Source:
+    first, last = _shifted(run.first, -wanted.before), _shifted(run.end - MICROSECOND, wanted.after)
+    return Source(files=log.files(model, wanted.stream, first, last), columns={**COLUMNS, **wanted.columns})
+
+
+def _shifted(at: datetime, by: timedelta) -> date:
+    try:
+        return (at + by).date()
+    except OverflowError:
+        return date.max if by > timedelta(0) else date.min
+
+
+def _run(days: list[date], zone: tzinfo) -> Run:
+    return Run(days=tuple(days), first=day_starts(days[0], zone), end=day_starts(days[-1] + DAY, zone))

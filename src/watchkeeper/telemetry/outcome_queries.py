@@ -1,0 +1,197 @@
+"""Queries that join predictions with their labels and count them, the same for every engine. Files and days are the caller's business.
+
+The label of an id is the one known last; when the first became known tells its delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import ibis
+import ibis.expr.types as ir
+
+from watchkeeper.telemetry.days import rows_of_days
+
+BINS = 200
+NO_SCORE = -1  # beside the codes 0 (below 0), 1 to 200 (equal bins of [0, 1], 1 in the last), 201 (above 1)
+UNKNOWN = -1  # a decision or a label that is not there
+OCTAVE = 16  # delay buckets: each reaches 2^(1/16) times as far as the one before
+_TOO_LARGE = 1e100
+_POSITIVE = ("1", "true", "t", "yes", "y", "positive", "pos")
+_NEGATIVE = ("0", "false", "f", "no", "n", "negative", "neg")
+
+
+class OutcomeKind(StrEnum):
+    """What is counted of predictions and labels, and what a row of `DayOutcomes.cells` holds."""
+
+    DECISIONS = "decisions"  # score code, decision, label, n, Σs, Σs(1-s)
+    CLASSES = "classes"  # predicted class, class of the label (places in `classes`), n
+    NUMBERS = "numbers"  # one row: see NUMBER_SUMS
+
+
+NUMBER_SUMS = (
+    "n", "error", "error_2", "error_4", "absolute", "n_relative", "relative", "relative_2",
+    "n_naive", "naive_2", "naive_4", "error_2_naive_2", "n_interval", "covered", "width", "width_2", "observed", "observed_2",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CountDecisions:
+    """Rows of [first, end) by version, day, segment, score code, decision and label."""
+
+    field: str = ""
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        rows = _joined(log, labels, self.field, self.last_only, score=log.score, prediction=log.prediction)
+        usual = (rows.score.abs() < _TOO_LARGE).fill_null(False)
+        coded = rows.mutate(
+            code=_score_code(rows.score),
+            said=ibis.coalesce(is_positive(rows.prediction), (rows.score >= 0.5).cast("int8"), UNKNOWN).cast("int8"),
+            y=is_positive(rows.label).fill_null(UNKNOWN).cast("int8"),
+            s=ibis.ifelse(usual, rows.score, 0.0),
+        )
+        return coded.group_by("version", "day", "segment", "code", "said", "y").agg(
+            n=coded.count(), s=coded.s.sum(), spread=(coded.s * (1 - coded.s)).sum()
+        )
+
+
+@dataclass(frozen=True)
+class CountClasses:
+    """Rows of [first, end) by version, day, segment, predicted class and class of the label, as text."""
+
+    field: str = ""
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        rows = _joined(log, labels, self.field, self.last_only, prediction=log.prediction)
+        coded = rows.mutate(said=rows.prediction.cast("string"), y=rows.label.cast("string"))
+        return coded.group_by("version", "day", "segment", "said", "y").agg(n=coded.count())
+
+
+@dataclass(frozen=True)
+class SumErrors:
+    """Rows and the sums of NUMBER_SUMS of [first, end) by version, day and segment. e = predicted - observed, b that of the naive prediction."""
+
+    field: str = ""
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        wanted = {"prediction": log.prediction, "naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
+        rows = _joined(log, labels, self.field, self.last_only, **wanted)
+        f, y = _finite(rows.prediction), _finite(rows.label)
+        e, b = f - y, ibis.ifelse(f.notnull(), _finite(rows.naive) - y, None)
+        relative = ibis.ifelse(y != 0, (e / y).abs(), None)
+        width = ibis.ifelse(y.notnull(), _finite(rows.high) - _finite(rows.low), None)
+        summed = rows.select(
+            "version",
+            "day",
+            "segment",
+            "known",
+            e=e,
+            b=b,
+            r=relative,
+            w=width,
+            y=ibis.ifelse(f.notnull(), y, None),
+            is_covered=y.between(rows.low, rows.high),
+        )
+        e2, b2 = summed.e * summed.e, summed.b * summed.b
+        return summed.group_by("version", "day", "segment").agg(
+            rows=summed.count(),
+            labelled=summed.known.count(),
+            n=summed.e.count(),
+            error=summed.e.sum(),
+            error_2=e2.sum(),
+            error_4=(e2 * e2).sum(),
+            absolute=summed.e.abs().sum(),
+            n_relative=summed.r.count(),
+            relative=summed.r.sum(),
+            relative_2=(summed.r * summed.r).sum(),
+            n_naive=summed.b.count(),
+            naive_2=b2.sum(),
+            naive_4=(b2 * b2).sum(),
+            error_2_naive_2=(e2 * b2).sum(),
+            n_interval=summed.w.count(),
+            covered=(summed.is_covered & summed.w.notnull()).cast("int64").sum(),
+            width=summed.w.sum(),
+            width_2=(summed.w * summed.w).sum(),
+            observed=summed.y.sum(),
+            observed_2=(summed.y * summed.y).sum(),
+        )
+
+
+@dataclass(frozen=True)
+class CountDelays:
+    """Labelled rows of [first, end) by version, day, segment, label (positive, negative or neither) and delay bucket."""
+
+    field: str = ""
+    last_only: bool = False
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        rows = _joined(log, labels, self.field, self.last_only, at=log.timestamp)
+        rows = rows.filter(rows.known.notnull())
+        seconds = ibis.greatest(rows.known.delta(rows.at, unit="us").cast("float64") / 1e6, 0.0)
+        coded = rows.mutate(
+            y=ibis.coalesce(is_positive(rows.label), UNKNOWN).cast("int8"), bucket=((1 + seconds).log2() * OCTAVE).floor().cast("int32")
+        )
+        return coded.group_by("version", "day", "segment", "y", "bucket").agg(n=coded.count())
+
+
+@dataclass(frozen=True)
+class DaysOfLabels:
+    """The days, counted since `first`, whose predictions got a label in batch `since` or later."""
+
+    since: int
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        new = labels.filter(labels.batch >= self.since).select("id").distinct()
+        return rows_of_days(log, False, id=log.id).semi_join(new, "id").select("day").distinct()
+
+
+QUERIES: Mapping[OutcomeKind, type[CountDecisions] | type[CountClasses] | type[SumErrors]] = {
+    OutcomeKind.DECISIONS: CountDecisions,
+    OutcomeKind.CLASSES: CountClasses,
+    OutcomeKind.NUMBERS: SumErrors,
+}
+
+
+def is_positive(given: ir.Value) -> ir.Value:
+    """1 for a positive decision or label, 0 for a negative one, null for what is neither: true, 1, "yes" and the like."""
+    kind = given.type()
+    if kind.is_boolean():
+        return given.cast("int8")
+    if kind.is_numeric():
+        return ibis.cases((given == 1, 1), (given == 0, 0)).cast("int8")
+    word = given.cast("string").strip().lower()
+    return ibis.cases((word.isin(_POSITIVE), 1), (word.isin(_NEGATIVE), 0)).cast("int8")
+
+
+def _joined(log: ir.Table, labels: ir.Table, field: str, last_only: bool, **wanted: ir.Value) -> ir.Table:
+    """Predictions of [first, end) with segment, label and `known`, the time at which their first label became known."""
+    segment = log[f"s.{field}"] if field else ibis.literal("")
+    rows = rows_of_days(log, last_only, id=log.id, segment=segment.fill_null(""), **wanted)
+    told = labels.semi_join(rows, "id")
+    newest_first = [told.timestamp.desc(), told.batch.desc(), told.row.desc()]
+    ranked = told.select(
+        "id", "label", place=ibis.row_number().over(group_by=told.id, order_by=newest_first), known=told.timestamp.min().over(group_by=told.id)
+    )
+    last = ranked.filter((ranked.place == 0) & ranked.label.notnull()).select("id", "label", "known")
+    return rows.left_join(last, "id")
+
+
+def _score_code(score: ir.Value) -> ir.Value:
+    return ibis.cases(
+        (score.isnan(), NO_SCORE),
+        (score < 0, 0),
+        (score > 1, BINS + 1),
+        (score == 1, BINS),
+        (score >= 0, (score * BINS).floor().cast("int16") + 1),
+        else_=NO_SCORE,
+    ).cast("int16")
+
+
+def _finite(x: ir.Value) -> ir.Value:
+    number = x.cast("float64")
+    return ibis.ifelse(number.isnan() | number.isinf(), None, number)

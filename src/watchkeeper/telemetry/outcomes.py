@@ -1,0 +1,179 @@
+"""Outcomes: additive counts of predictions joined with their labels, per version, day and segment, computed from the log. Does not store them.
+
+Labels are looked for from a day before the prediction until `label_days` after it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta, tzinfo
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, ibis_kind, runs_of
+from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, OCTAVE, QUERIES, UNKNOWN, CountDelays, DaysOfLabels, OutcomeKind
+from watchkeeper.wire import Stream
+
+Floats = NDArray[np.float64]
+
+MOST_CLASSES = 50
+MOST_SEGMENTS = 200  # of a field, the largest ones of the days that are counted together
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DayOutcomes:
+    """Predictions of one version on one day in one segment (`field` and `segment` are empty for all) and the labels that came for them.
+
+    `cells` as OutcomeKind says. `delays` has rows of label (UNKNOWN unless positive or negative), delay bucket and n: see `delay_bounds`.
+    """
+
+    version: str
+    day: date
+    field: str
+    segment: str
+    rows: int
+    labelled: int
+    cells: Floats
+    delays: Floats
+    classes: tuple[str, ...] = ()
+
+
+def day_outcomes(
+    engine: Engine,
+    log: TelemetryLog,
+    model: UUID | str,
+    kind: OutcomeKind,
+    fields: Collection[str],
+    days: Collection[date],
+    zone: tzinfo,
+    *,
+    label_days: int,
+    last_only: bool,
+) -> list[DayOutcomes]:
+    """Outcomes of the days that have rows, of all rows and by each segment field ("region" for the column `s.region`)."""
+    predictions, labels = (log.schema(model, stream) for stream in (Stream.PREDICTIONS, Stream.LABELS))
+    numbers = ("score", "score.naive", "score.low", "score.high")
+    columns = dict.fromkeys(numbers, "float64") | {"prediction": _kind_of(predictions, "prediction")}
+    label = {"label": _kind_of(labels, "label")}
+    found: list[DayOutcomes] = []
+    for run in runs_of(days, zone):
+        for field in ("", *fields):
+            segment = {f"s.{field}": "string"} if field else {}
+            wanted = (
+                Wanted(stream=Stream.PREDICTIONS, columns=columns | segment),
+                Wanted(stream=Stream.LABELS, columns=label, before=DAY, after=timedelta(days=label_days)),
+            )
+            counted = ask(engine, log, model, QUERIES[kind](field, last_only), run, *wanted)
+            if counted is None or not counted.num_rows:
+                break
+            delays = ask(engine, log, model, CountDelays(field, last_only), run, *wanted)
+            found += _outcomes(kind, field, run, counted, delays)
+    return found
+
+
+def days_of_labels(engine: Engine, log: TelemetryLog, model: UUID | str, since: int, days: Collection[date], zone: tzinfo) -> set[date]:
+    """The days among those given whose predictions got a label in batch `since` or later."""
+    found: set[date] = set()
+    for run in runs_of(days, zone):
+        labels = Wanted(stream=Stream.LABELS, columns={}, before=DAY, after=timedelta(days=100_000))
+        answer = ask(engine, log, model, DaysOfLabels(since), run, Wanted(stream=Stream.PREDICTIONS, columns={}), labels)
+        found |= {run.day(index) for index in answer["day"].to_pylist()} if answer else set()
+    return found
+
+
+def delay_bounds(buckets: Floats) -> Floats:
+    """Seconds by which the labels of a bucket have come, at the latest.
+
+    >>> delay_bounds(np.array([0, 16, 256])).round(2).tolist()
+    [0.04, 1.09, 68437.39]
+    """
+    return np.asarray(2.0 ** ((buckets + 1) / OCTAVE) - 1)
+
+
+def _kind_of(schema: pa.Schema, column: str) -> str:
+    return ibis_kind(schema.field(column).type) if column in schema.names else "string"
+
+
+def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays: pa.Table | None) -> Iterator[DayOutcomes]:
+    """The answers of a run, split by version, day and segment."""
+    delayed = _by_key(delays) if delays is not None else {}
+    groups = _by_key(counted)
+    kept = _largest(groups, counted) if field else {segment for _, _, segment in groups}
+    classes = _classes(counted) if kind is OutcomeKind.CLASSES else ()
+    cells = _cells(kind, counted, classes)
+    late = _columns(delays, ("y", "bucket", "n")) if delays is not None else np.zeros((0, 3))
+    for key in sorted(groups):
+        version, day, segment = key
+        if segment not in kept or (field and not segment):
+            continue
+        part = groups[key]
+        rows, labelled = _totals(kind, counted, cells, part)
+        yield DayOutcomes(
+            version=version,
+            day=run.day(day),
+            field=field,
+            segment=segment,
+            rows=rows,
+            labelled=labelled,
+            cells=cells[part],
+            delays=late[delayed.get(key, [])],
+            classes=classes,
+        )
+
+
+def _totals(kind: OutcomeKind, counted: pa.Table, cells: Floats, part: list[int]) -> tuple[int, int]:
+    if kind is OutcomeKind.NUMBERS:
+        return tuple(int(counted[name][part[0]].as_py()) for name in ("rows", "labelled"))  # type: ignore[return-value]
+    n, label = (cells[part, 3], cells[part, 2]) if kind is OutcomeKind.DECISIONS else (cells[part, 2], cells[part, 1])
+    return int(n.sum()), int(n[label != UNKNOWN].sum())
+
+
+def _cells(kind: OutcomeKind, counted: pa.Table, classes: tuple[str, ...]) -> Floats:
+    if kind is OutcomeKind.DECISIONS:
+        return _columns(counted, ("code", "said", "y", "n", "s", "spread"))
+    if kind is OutcomeKind.NUMBERS:
+        return _columns(counted, NUMBER_SUMS)
+    place = {name: index for index, name in enumerate(classes)} | {None: UNKNOWN}
+    other = len(classes) - 1
+    said, y = ([place.get(name, other) for name in counted[column].to_pylist()] for column in ("said", "y"))
+    return np.column_stack([np.array(said, dtype=np.float64), np.array(y, dtype=np.float64), _columns(counted, ("n",))[:, 0]])
+
+
+def _classes(counted: pa.Table) -> tuple[str, ...]:
+    """The most frequent classes, and an empty one for all others."""
+    frequent: dict[str, int] = defaultdict(int)
+    for column in ("said", "y"):
+        for name, n in zip(counted[column].to_pylist(), counted["n"].to_pylist(), strict=True):
+            if name is not None:
+                frequent[name] += n
+    return (*sorted(frequent, key=lambda name: (-frequent[name], name))[:MOST_CLASSES], "")
+
+
+def _largest(groups: Mapping[tuple[str, int, str], list[int]], counted: pa.Table) -> set[str]:
+    """The segments with most rows."""
+    counts = counted["rows" if "rows" in counted.column_names else "n"].to_pylist()
+    sizes: dict[str, int] = defaultdict(int)
+    for (_, _, segment), part in groups.items():
+        sizes[segment] += sum(counts[index] for index in part)
+    return set(sorted(sizes, key=lambda segment: (-sizes[segment], segment))[:MOST_SEGMENTS])
+
+
+def _by_key(table: pa.Table) -> dict[tuple[str, int, str], list[int]]:
+    found: dict[tuple[str, int, str], list[int]] = defaultdict(list)
+    keys = zip(table["version"].to_pylist(), table["day"].to_pylist(), table["segment"].to_pylist(), strict=True)
+    for index, key in enumerate(keys):
+        found[key].append(index)
+    return found
+
+
+def _columns(table: pa.Table, names: Iterable[str]) -> Floats:
+    """Columns side by side; a sum of nothing is 0."""
+    columns = [table[name].combine_chunks().to_numpy(zero_copy_only=False).astype(np.float64) for name in names]
+    return np.asarray(np.nan_to_num(np.column_stack(columns), nan=0.0, posinf=np.inf, neginf=-np.inf))
