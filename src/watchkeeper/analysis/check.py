@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import pyarrow as pa
 
 from watchkeeper.analysis.check_report import PROBLEMS, CheckLimits, CheckReport, ColumnReport, Difference
 from watchkeeper.analysis.file_days import NO_DAY, counts_by_day, day_of, rows_by_day
-from watchkeeper.analysis.files import CannotCheck, RowSource, comparable, has_values, open_rows, rows_of, sample
+from watchkeeper.analysis.files import CannotCheck, RowSource, has_values, open_rows, rows_of, sample
 from watchkeeper.analysis.windows import Counted, column_reports, spread_over
-from watchkeeper.telemetry.bins import MOST_COLUMNS, Layout, make_bins
+from watchkeeper.telemetry.bins import MOST_COLUMNS, make_bins
 
 SAMPLE_ROWS = 50_000
 MOST_DAYS = 366
@@ -66,13 +68,14 @@ def _check(
     for rows in (current, baseline):
         if not rows.count:
             raise CannotCheck(f"{rows.name} has no rows.", remedy="Look at what should have written it.")
+    days = _days(current, timestamp) if timestamp else []
     before, after = _wanted(current, baseline, {*ignore, timestamp}, columns)
     changed = _schema_differences(current, baseline, before, after)
     kinds = {name: kind for name, kind in before.items() if name not in changed}
     compared = dict(list(kinds.items())[:MOST_COLUMNS])
-    counted = _counted(current, baseline, compared, timestamp)
+    counted = _counted(current, baseline, compared, timestamp, days) if compared else None
     reports = [ColumnReport(column=name, kind=before.get(name) or after[name], differences=(found,)) for name, found in changed.items()]
-    reports += column_reports(counted, limits, compared) if compared else []
+    reports += column_reports(counted, limits, compared) if counted else []
     return CheckReport(
         current=current.name,
         baseline=baseline.name,
@@ -80,8 +83,8 @@ def _check(
         baseline_rows=baseline.count,
         limits=limits,
         columns=tuple(sorted(reports, key=_worst_first)),
-        days=counted.days if timestamp else (),
-        rows_without_day=counted.rows_without_day,
+        days=counted.days if counted else (),
+        rows_without_day=counted.rows_without_day if counted else 0,
         left_out=tuple(kinds)[MOST_COLUMNS:],
     )
 
@@ -96,7 +99,7 @@ def _wanted(current: RowSource, baseline: RowSource, ignore: Collection[str], co
         return {name: kind for name, kind in kinds.items() if name not in ignore and (not columns or name in columns)}
 
     before, after = chosen(baseline.kinds), chosen(current.kinds)
-    if not before.keys() & after.keys():
+    if not baseline.kinds.keys() & current.kinds.keys() - set(ignore) or not (before or after):
         raise CannotCheck(
             f"There is no column to compare: {current.name} has {_list(after)}; {baseline.name} has {_list(before)}.",
             remedy="Give two files of the same table, and ignore fewer columns.",
@@ -120,25 +123,34 @@ def _schema_differences(current: RowSource, baseline: RowSource, before: Mapping
     return found
 
 
-def _counted(current: RowSource, baseline: RowSource, kinds: Mapping[str, str], timestamp: str) -> Counted:
-    layout = make_bins(sample(baseline, kinds, limit=SAMPLE_ROWS)) if kinds else Layout(())
+def _counted(current: RowSource, baseline: RowSource, kinds: Mapping[str, str], timestamp: str, days: Sequence[int]) -> Counted:
+    layout = make_bins(sample(baseline, kinds, limit=SAMPLE_ROWS))
     if not timestamp:
-        reference = counts_by_day(baseline, layout, kinds)[NO_DAY] if kinds else None
-        window = counts_by_day(current, layout, kinds) if kinds else {}
-        return Counted(layout=layout, reference=reference, windows=tuple(window.values()))
-    rows = _days_of(current, timestamp)
-    usual = spread_over(_usual_days(baseline, timestamp))
-    found = counts_by_day(baseline, layout, kinds, timestamp=timestamp if usual else "", days=usual) if kinds else {}
-    counted = counts_by_day(current, layout, kinds, timestamp=timestamp, days=rows.keys() - {NO_DAY}) if kinds else {}
-    days = [day for day in rows if day != NO_DAY]
+        counted = counts_by_day(baseline, layout, kinds), counts_by_day(current, layout, kinds)
+        return Counted(layout=layout, reference=counted[0][NO_DAY], windows=(counted[1][NO_DAY],))
+    usual = spread_over(rows_by_day(baseline, timestamp).keys() - {NO_DAY}) if timestamp in baseline.kinds else []
+    found = counts_by_day(baseline, layout, kinds, timestamp=timestamp, days=usual)
+    windows = counts_by_day(current, layout, kinds, timestamp=timestamp, days=days)
     return Counted(
         layout=layout,
-        reference=sum(found.values(), start=found.pop(usual[0] if usual else NO_DAY)) if found else None,
-        usual=tuple(found[day] for day in usual if day in found),
-        windows=tuple(counted[day] for day in days) if counted else (),
+        reference=reduce(add, found.values()),
+        usual=tuple(found[day] for day in usual),
+        windows=tuple(windows[day] for day in days),
         days=tuple(map(day_of, days)),
-        rows_without_day=rows.get(NO_DAY, 0),
+        rows_without_day=windows[NO_DAY].rows if NO_DAY in windows else 0,
     )
+
+
+def _days(current: RowSource, timestamp: str) -> list[int]:
+    """Those of the current rows, oldest first."""
+    if timestamp not in current.kinds:
+        raise CannotCheck(f"{current.name} has no column {timestamp!r}.", remedy=f"Name one of its columns with --timestamp: {_list(current.kinds)}.")
+    days = [day for day in rows_by_day(current, timestamp) if day != NO_DAY]
+    if len(days) > MOST_DAYS:
+        raise CannotCheck(
+            f"{current.name} has rows on {len(days):,} days; at most {MOST_DAYS} are judged.", remedy="Give the last days only, or no --timestamp."
+        )
+    return days
 
 
 def _worst_first(report: ColumnReport) -> tuple[int, int, float, str]:

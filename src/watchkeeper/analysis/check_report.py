@@ -71,7 +71,8 @@ class ColumnReport:
     """One column: what differs, worst first; the drift test of the window that moved most; its distributions, of the filled rows.
 
     `kind` is that of the baseline (of the current file for a new column): double, string, boolean, timestamp, vector, null or an Arrow type.
-    `bins` is None for a column that could not be compared, `test` also where only its being filled can. `day` is None without days;
+    `bins` is None for a column that could not be compared, `test` also where only its being filled can; `p_value` is adjusted for
+    the number of columns, `psi_limit` from where drift is big. `day` is None without days;
     `judged` is in how many windows there were rows enough.
     """
 
@@ -81,13 +82,14 @@ class ColumnReport:
     bins: ColumnBins | None = None
     test: DriftTest | None = None
     p_value: float = nan
+    psi_limit: float = nan
     day: date | None = None
     judged: int = 0
     rows: int = 0
     usual_nulls: float = nan
     nulls: float = nan
-    baseline: tuple[float, ...] = ()
-    current: tuple[float, ...] = ()
+    baseline_shape: tuple[float, ...] = ()
+    current_shape: tuple[float, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -115,9 +117,11 @@ class CheckReport:
 
     @property
     def outcome(self) -> Outcome:
-        """Fired when anything differs, unknown when nothing does and no column could be judged."""
-        outcomes = {column.outcome for column in self.columns}
-        return next((outcome for outcome in (Outcome.FIRED, Outcome.QUIET) if outcome in outcomes), Outcome.UNKNOWN)
+        """Fired when anything differs, unknown when nothing does and no distribution could be judged: that ids are filled is no all-clear."""
+        if any(column.differences for column in self.columns):
+            return Outcome.FIRED
+        tested = [column for column in self.columns if column.test] or self.columns
+        return Outcome.QUIET if any(column.judged for column in tested) else Outcome.UNKNOWN
 
     def with_outcome(self, outcome: Outcome) -> tuple[ColumnReport, ...]:
         return tuple(column for column in self.columns if column.outcome == outcome)

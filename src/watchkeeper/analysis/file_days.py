@@ -49,7 +49,7 @@ def counts_by_day(
 ) -> dict[int, ColumnCounts]:
     """The counts of each of the `days` asked for; all other rows together are those of NO_DAY."""
     found: dict[int, ColumnCounts] = {}
-    for table in rows.read([*kinds, *([timestamp] if timestamp else [])]):
+    for table in rows.read([*kinds, *([timestamp] if days else [])]):
         given = _days(rows, table, timestamp) if days else np.full(len(table), NO_DAY)
         there, groups = np.unique(np.where(np.isin(given, list(days)), given, NO_DAY), return_inverse=True)
         with np.errstate(over="ignore", invalid="ignore"):  # squares of numbers beyond 1e154: there is no spread to tell then

@@ -21,8 +21,7 @@ BINNED = ("double", "string", "boolean")
 CELLS_AT_ONCE = 2_000_000
 PARQUET = b"PAR1"
 FORMATS = "Give a Parquet file, a CSV file (.csv, .tsv, .txt, also .gz) or a folder of Parquet files."
-OF_PANDAS = "__index_level_"  # what pandas calls an index that it writes
-FILLED = pa.scalar(b"", pa.binary())
+OF_PANDAS = "__index_level_"  # what pandas calls an index that it writes to Parquet; in CSV it has no name
 
 
 class CannotCheck(WatchkeeperError):
@@ -101,7 +100,7 @@ def _cells(cells: pa.Array, kind: str) -> pa.Array:
     plain = cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
     if kind in BINNED:
         return ArrowCells(plain, UTC).read(kind).array
-    return pc.if_else(pc.is_valid(plain), FILLED, None)
+    return pc.if_else(pc.is_valid(plain), pa.scalar(b"", pa.binary()), None)
 
 
 def _folder(path: Path) -> RowSource:
@@ -128,7 +127,7 @@ def _parquet(path: Path, files: Sequence[Path]) -> RowSource:
     def read(columns: Sequence[str]) -> Iterator[pa.Table]:
         size = max(1000, CELLS_AT_ONCE // len(columns))
         for file in files:
-            with _told(file, "Parquet"), pq.ParquetFile(file) as opened:
+            with _told(file, "Parquet"), pq.ParquetFile(file, pre_buffer=False) as opened:  # with it the whole file would stay in memory
                 there = [name for name in columns if name in opened.schema_arrow.names]
                 for batch in opened.iter_batches(size, columns=there):
                     yield _completed(batch, columns)
@@ -154,7 +153,7 @@ def _csv(path: Path) -> RowSource:
 
 
 def _kinds(path: str | Path, schema: pa.Schema) -> dict[str, str]:
-    names = [name for name in schema.names if not name.startswith(OF_PANDAS)]
+    names = [name for name in schema.names if name and not name.startswith(OF_PANDAS)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CannotCheck(f"{path} has more than one column {', '.join(map(repr, twice))}.", remedy="Give each its own name.")

@@ -128,6 +128,39 @@ def evaluate(
 
 
 @app.command()
+def check(
+    current: Annotated[Path, typer.Argument(help="Parquet or CSV file, or folder of Parquet files, to be judged.")],
+    baseline: Annotated[Path, typer.Option("--baseline", help="The same of the training, or of a time that was good.")],
+    html: Annotated[Path | None, typer.Option("--html", help="Write a report here: one file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    columns: Annotated[str, typer.Option(help="Only these columns: a,b.")] = "",
+    ignore: Annotated[str, typer.Option(help="Not these columns: a,b.")] = "",
+    timestamp: Annotated[str, typer.Option(help="Column with the time of a row: each day (UTC) is judged, the baseline's days tell the usual.")] = "",
+    limit: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER: psi, distance, alpha, nulls, unseen, outside; may be repeated.")] = None,
+) -> None:
+    """Compare a file with a baseline, without a server: columns, drift, missing values, new categories, ranges, units.
+
+    Exit code: 0 nothing found, 1 something found, 2 could not be judged (a file cannot be read, has no rows or too few, or an option is wrong).
+    """
+    from watchkeeper.cli.check import run_check
+
+    raise SystemExit(
+        run_check(
+            out,
+            err,
+            current=current,
+            baseline=baseline,
+            html=html,
+            as_json=as_json,
+            columns=columns,
+            ignore=ignore,
+            timestamp=timestamp,
+            limits=limit or (),
+        )
+    )
+
+
+@app.command()
 def backup(to: Path, data: Data = None) -> None:
     """A consistent copy of the control store (SQLite) and of the log, while everything runs."""
     use_installation(data)

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     group_wait_seconds: float = Field(30, description="How long a message to a person waits for more.")
     group_interval_seconds: float = Field(300, description="Least time between two messages to one person about one model.")
     profile_refresh_seconds: float = Field(60, description="How long a day waits for more rows before its columns are counted again.")
+    label_days: int = Field(400, description="Labels that come later than this many days after their prediction are not counted.")
     profile_memory_mb: int = Field(512, description="Memory limit of the profile queries.")
 
     @classmethod

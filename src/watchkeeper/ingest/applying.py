@@ -28,9 +28,10 @@ from watchkeeper.core.faults import crash_point
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.ingest.border import parse_json
-from watchkeeper.ingest.columns import mark_days
+from watchkeeper.ingest.dirty import mark_days, soon
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
-from watchkeeper.ingest.models import Batch, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
+from watchkeeper.ingest.models import Batch, DirtyDay, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
+from watchkeeper.ingest.outcomes import has_labels, mark_labels
 from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
 from watchkeeper.registry.models import RegisteredModel
@@ -249,8 +250,10 @@ def _apply_group(
         _quarantine(model, stream, group, decoded)
         _remember_columns(model, stream, decoded, group)
         if stream is Stream.PREDICTIONS and table is not None:
-            _mark_dirty(model, table, zone, number, now)
+            _mark_dirty(model, table, zone, group[-1].id, now)
             _notice_versions(model, table, group[-1].received_at)
+        if stream is Stream.LABELS and table is not None:
+            mark_labels(model.id, table, zone, first=group[0].id, last=group[-1].id, now=now)
         Batch.objects.filter(id__in=[batch.id for batch in group]).update(state=Batch.State.APPLIED, applied_at=now)
         follow(model.id, stream)
         crash_point("apply: marked, before commit")
@@ -329,15 +332,18 @@ def _remember_columns(model: RegisteredModel, stream: Stream, decoded: Sequence[
         LogColumn.objects.filter(model=model, stream=stream, name__in=[name for name, when in seen.items() if when == at]).update(last_seen_at=at)
 
 
-def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, number: int, now: datetime) -> None:
+def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, last: int, now: datetime) -> None:
     starts = sorted(touched_windows(table, zone))
     DirtyWindow.objects.bulk_create(
-        (DirtyWindow(model=model, start=start, batch=number) for start in starts),
+        (DirtyWindow(model=model, start=start, batch=last) for start in starts),
         update_conflicts=True,
         unique_fields=["model", "start"],
         update_fields=["batch"],
     )
-    mark_days(model.id, {local_day(start, zone) for start in starts}, batch=number, now=now)
+    days = {local_day(start, zone) for start in starts}
+    mark_days(model.id, days, of=DirtyDay.Of.COLUMNS, batch=last, due=soon(now))
+    if has_labels(model.id):
+        mark_days(model.id, days, of=DirtyDay.Of.OUTCOMES, batch=last, due=soon(now))
 
 
 def _notice_versions(model: RegisteredModel, table: pa.Table, at: datetime) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,14 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 from django.db import transaction
-from django.db.models import F, Max, Q, Sum, Window
+from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import DenseRank
 
 from watchkeeper.analysis.columns import LEARN_DAYS, ColumnHistory
 from watchkeeper.core.settings import settings
+from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, models_with_due_days, postpone
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
-from watchkeeper.ingest.profiling import clear_marks
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
@@ -34,23 +35,10 @@ from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream
 
 log = structlog.get_logger()
-DAYS_AT_ONCE = 31
 FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
 COUNTED_AGAIN = 92 * DAY  # with new bins; also how far back is looked
 SAMPLE_ROWS = 50_000
-LATER = timedelta(hours=1)
 _TARGETS = ("prediction", "score")
-
-
-def mark_days(model: UUID, days: Collection[date], *, batch: int, now: datetime) -> None:
-    """Inside the caller's transaction: what was stored is counted. A day waits a minute for more rows."""
-    due = now + timedelta(seconds=settings().profile_refresh_seconds)
-    DirtyDay.objects.bulk_create(
-        (DirtyDay(model_id=model, day=day, batch=batch, due_at=due) for day in sorted(days)),
-        update_conflicts=True,
-        unique_fields=["model", "day"],
-        update_fields=["batch"],
-    )
 
 
 def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 20) -> int:
@@ -59,9 +47,9 @@ def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now
     def work(model: UUID, still_ours: StillOurs) -> int:
         return _refresh_model(engine, telemetry, model, still_ours, now, follow)
 
-    dirty = list(DirtyDay.objects.filter(due_at__lte=now).values_list("model_id", flat=True).distinct()[:models])
+    dirty = models_with_due_days(Of.COLUMNS, now=now, models=models)
     seconds = 10 * settings().lease_seconds
-    return under_leases(dirty, work, of="columns", holder=holder, now=now, seconds=seconds, after_failure=lambda model: _postpone(model, now))
+    return under_leases(dirty, work, of="columns", holder=holder, now=now, seconds=seconds, after_failure=partial(postpone, of=Of.COLUMNS, now=now))
 
 
 def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = COUNTED_AGAIN) -> dict[UUID, ColumnHistory]:
@@ -101,9 +89,9 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
     zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
     bins = _bins(telemetry, model_id, zone, now)
     if bins is None:
-        _postpone(model_id, now)
+        postpone(model_id, Of.COLUMNS, now=now)
         return 0
-    dirty = list(DirtyDay.objects.filter(model=model_id, due_at__lte=now).order_by("day")[:DAYS_AT_ONCE])
+    dirty = due_days(model_id, Of.COLUMNS, now=now)
     days = [entry.day for entry in dirty]
     profiles = column_profiles(
         engine,
@@ -112,7 +100,7 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
         Layout(tuple(ColumnBins.from_json(column) for column in bins.columns)),
         days,
         zone,
-        last_only=_has_duplicates(model_id, days, zone),
+        last_only=has_duplicates(model_id, days, zone),
     )
     with transaction.atomic():
         if not still_ours():
@@ -127,11 +115,7 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
     return len(dirty)
 
 
-def _postpone(model_id: UUID, now: datetime) -> None:
-    DirtyDay.objects.filter(model=model_id, due_at__lte=now).update(due_at=now + LATER)
-
-
-def _has_duplicates(model_id: UUID, days: Collection[date], zone: ZoneInfo) -> bool:
+def has_duplicates(model_id: UUID, days: Collection[date], zone: ZoneInfo) -> bool:
     """Whether rows of these days were sent again: to tell the last of each id costs more than to count them."""
     first, end = day_starts(min(days), zone), day_starts(max(days) + DAY, zone)
     hours = WindowProfile.objects.filter(model=model_id, start__gte=first, start__lt=end)
@@ -163,7 +147,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
             counts=pack(counted) if counted else None,
         )
         if newest:
-            _count_again(model_id, max(first, today - COUNTED_AGAIN), zone, now)
+            mark_all_days(model_id, of=Of.COLUMNS, begin=max(first, today - COUNTED_AGAIN), zone=zone, now=now)
     return bins
 
 
@@ -175,8 +159,7 @@ def _reference_baseline(model_id: UUID) -> Baseline | None:
 
 def _closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]:
     """The first day of the log, and how many days before today have rows."""
-    starts = WindowProfile.objects.filter(model=model_id).values_list("start", flat=True).distinct()
-    days = {local_day(start, zone) for start in starts}
+    days = days_with_rows(model_id, zone)
     days |= set(DirtyDay.objects.filter(model=model_id).values_list("day", flat=True))
     return min(days, default=today), len({day for day in days if day < today})
 
@@ -236,13 +219,3 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return read.replace(tzinfo=UTC) if read and read.tzinfo is None else read
-
-
-def _count_again(model_id: UUID, begin: date, zone: ZoneInfo, now: datetime) -> None:
-    """New bins: the days that charts and risks look at are counted with them."""
-    starts = WindowProfile.objects.filter(model=model_id, start__gte=day_starts(begin, zone)).values_list("start", flat=True).distinct()
-    batch = DirtyDay.objects.filter(model=model_id).aggregate(last=Max("batch"))["last"] or 0
-    days = {local_day(start, zone) for start in starts}
-    known = set(DirtyDay.objects.filter(model=model_id).values_list("day", flat=True))
-    DirtyDay.objects.bulk_create(DirtyDay(model_id=model_id, day=day, batch=batch, due_at=now) for day in sorted(days - known))
-    DirtyDay.objects.filter(model=model_id).update(due_at=now)

@@ -227,17 +227,59 @@ class ColumnProfile(models.Model):
         return f"{self.bins_id} {self.day}"
 
 
+class OutcomeProfile(models.Model):
+    """Predictions of one day joined with the labels that came for them, replaced as a whole. `field` and `segment` are empty for all rows.
+
+    `cells` and `delays` are those of telemetry.outcomes, compressed.
+    """
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="outcomes", db_index=False)
+    kind = models.CharField(max_length=12)
+    version = models.CharField(max_length=200, blank=True)
+    field = models.CharField(max_length=200, blank=True)
+    segment = models.CharField(max_length=200, blank=True)
+    day = models.DateField()
+    rows = models.PositiveBigIntegerField()
+    labelled = models.PositiveBigIntegerField()
+    classes = models.JSONField(default=list)
+    cells = models.BinaryField()
+    delays = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "field", "day", "segment", "version"], name="outcome_profile_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.day} {self.segment}"
+
+
 class DirtyDay(models.Model):
-    """A day of a model whose column profiles must be computed again, not before `due_at`. `batch` as of DirtyWindow."""
+    """A day of a model whose profiles must be computed again, not before `due_at`: those of its columns or of its outcomes. `batch` as of DirtyWindow."""
+
+    class Of(models.TextChoices):
+        COLUMNS = "columns", N_("columns")
+        OUTCOMES = "outcomes", N_("outcomes")
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, db_index=False)
+    of = models.CharField(max_length=8, choices=Of.choices, default=Of.COLUMNS)
     day = models.DateField()
     batch = models.BigIntegerField()
     due_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["model", "day"], name="dirty_day_once")]
+        constraints = [models.UniqueConstraint(fields=["model", "of", "day"], name="dirty_day_once")]
         indexes = [models.Index(fields=["due_at"], name="dirty_day_due")]
 
     def __str__(self) -> str:
         return f"{self.model_id} {self.day}"
+
+
+class NewLabels(models.Model):
+    """Labels from batch `since` on of a model, whose predictions must still be looked for. `batch` as of DirtyWindow."""
+
+    model = models.OneToOneField(RegisteredModel, on_delete=models.CASCADE, primary_key=True)
+    since = models.BigIntegerField()
+    batch = models.BigIntegerField()
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"labels of {self.model_id} since {self.since}"

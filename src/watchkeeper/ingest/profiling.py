@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Q
 
 from watchkeeper.core.settings import settings
+from watchkeeper.ingest.dirty import clear_marks
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
-from watchkeeper.ingest.models import DirtyDay, DirtyWindow, WindowProfile
+from watchkeeper.ingest.models import DirtyWindow, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
@@ -55,15 +53,3 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
         clear_marks(dirty)
         follow(model_id, Stream.PREDICTIONS)
     return len(dirty)
-
-
-def clear_marks(dirty: Sequence[DirtyWindow] | Sequence[DirtyDay]) -> None:
-    """Only marks no newer than what was read: rows that came meanwhile keep theirs."""
-    by_batch: dict[int, list[int]] = defaultdict(list)
-    for mark in dirty:
-        by_batch[mark.batch].append(mark.pk)
-    marks = Q(pk__in=[])
-    for batch, ids in by_batch.items():
-        marks |= Q(pk__in=ids, batch=batch)
-    if dirty:
-        type(dirty[0]).objects.filter(marks).delete()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from watchkeeper.ingest.models import Batch, ColumnProfile, Event, MetricPoint, QuarantinedRow, StreamTimer, WindowProfile
+from watchkeeper.ingest.models import Batch, ColumnProfile, Event, MetricPoint, OutcomeProfile, QuarantinedRow, StreamTimer, WindowProfile
 
 AT_ONCE = 5000
 
@@ -30,7 +30,13 @@ def expire_quarantine(*, before: datetime) -> int:
 def expire_points(*, before: datetime) -> int:
     return sum(
         kind.objects.filter(**{f"{field}__lt": before}).delete()[0]
-        for kind, field in ((MetricPoint, "timestamp"), (Event, "timestamp"), (WindowProfile, "start"), (ColumnProfile, "day"))
+        for kind, field in (
+            (MetricPoint, "timestamp"),
+            (Event, "timestamp"),
+            (WindowProfile, "start"),
+            (ColumnProfile, "day"),
+            (OutcomeProfile, "day"),
+        )
     )
 
 

@@ -38,14 +38,25 @@ NUMBER_SUMS = (
 
 
 @dataclass(frozen=True)
-class CountDecisions:
-    """Rows of [first, end) by version, day, segment, score code, decision and label."""
+class OfRows:
+    """Which rows: by which segment field (none: all together), and whether an id's last prediction and last label alone count.
+
+    To tell the last takes several times as long as to count: it is asked for where an id repeats.
+    """
 
     field: str = ""
     last_only: bool = False
+    last_label_only: bool = False
+
+
+@dataclass(frozen=True)
+class CountDecisions:
+    """Rows of [first, end) by version, day, segment, score code, decision and label."""
+
+    of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = _joined(log, labels, self.field, self.last_only, score=log.score, prediction=log.prediction)
+        rows = _joined(log, labels, self.of, score=log.score, prediction=log.prediction)
         usual = (rows.score.abs() < _TOO_LARGE).fill_null(False)
         coded = rows.mutate(
             code=_score_code(rows.score),
@@ -62,11 +73,10 @@ class CountDecisions:
 class CountClasses:
     """Rows of [first, end) by version, day, segment, predicted class and class of the label, as text."""
 
-    field: str = ""
-    last_only: bool = False
+    of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = _joined(log, labels, self.field, self.last_only, prediction=log.prediction)
+        rows = _joined(log, labels, self.of, prediction=log.prediction)
         coded = rows.mutate(said=rows.prediction.cast("string"), y=rows.label.cast("string"))
         return coded.group_by("version", "day", "segment", "said", "y").agg(n=coded.count())
 
@@ -75,12 +85,11 @@ class CountClasses:
 class SumErrors:
     """Rows and the sums of NUMBER_SUMS of [first, end) by version, day and segment. e = predicted - observed, b that of the naive prediction."""
 
-    field: str = ""
-    last_only: bool = False
+    of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
         wanted = {"prediction": log.prediction, "naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
-        rows = _joined(log, labels, self.field, self.last_only, **wanted)
+        rows = _joined(log, labels, self.of, **wanted)
         f, y = _finite(rows.prediction), _finite(rows.label)
         e, b = f - y, ibis.ifelse(f.notnull(), _finite(rows.naive) - y, None)
         relative = ibis.ifelse(y != 0, (e / y).abs(), None)
@@ -126,11 +135,10 @@ class SumErrors:
 class CountDelays:
     """Labelled rows of [first, end) by version, day, segment, label (positive, negative or neither) and delay bucket."""
 
-    field: str = ""
-    last_only: bool = False
+    of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = _joined(log, labels, self.field, self.last_only, at=log.timestamp)
+        rows = _joined(log, labels, self.of, at=log.timestamp)
         rows = rows.filter(rows.known.notnull())
         seconds = ibis.greatest(rows.known.delta(rows.at, unit="us").cast("float64") / 1e6, 0.0)
         coded = rows.mutate(
@@ -168,17 +176,19 @@ def is_positive(given: ir.Value) -> ir.Value:
     return ibis.cases((word.isin(_POSITIVE), 1), (word.isin(_NEGATIVE), 0)).cast("int8")
 
 
-def _joined(log: ir.Table, labels: ir.Table, field: str, last_only: bool, **wanted: ir.Value) -> ir.Table:
+def _joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
     """Predictions of [first, end) with segment, label and `known`, the time at which their first label became known."""
-    segment = log[f"s.{field}"] if field else ibis.literal("")
-    rows = rows_of_days(log, last_only, id=log.id, segment=segment.fill_null(""), **wanted)
-    told = labels.semi_join(rows, "id")
-    newest_first = [told.timestamp.desc(), told.batch.desc(), told.row.desc()]
-    ranked = told.select(
-        "id", "label", place=ibis.row_number().over(group_by=told.id, order_by=newest_first), known=told.timestamp.min().over(group_by=told.id)
-    )
-    last = ranked.filter((ranked.place == 0) & ranked.label.notnull()).select("id", "label", "known")
-    return rows.left_join(last, "id")
+    segment = log[f"s.{of.field}"] if of.field else ibis.literal("")
+    rows = rows_of_days(log, of.last_only, id=log.id, segment=segment.fill_null(""), **wanted)
+    told = _last_of_each(labels) if of.last_label_only else labels.select("id", "label", known=labels.timestamp)
+    return rows.left_join(told.filter(told.label.notnull()), "id")
+
+
+def _last_of_each(labels: ir.Table) -> ir.Table:
+    newest_first = [labels.timestamp.desc(), labels.batch.desc(), labels.row.desc()]
+    of_id = ibis.window(group_by=labels.id, order_by=newest_first, rows=(None, None))
+    ranked = labels.select("id", "label", place=ibis.row_number().over(of_id), known=labels.timestamp.min().over(of_id))
+    return ranked.filter(ranked.place == 0).drop("place")
 
 
 def _score_code(score: ir.Value) -> ir.Value:

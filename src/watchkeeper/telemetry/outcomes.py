@@ -6,8 +6,8 @@ Labels are looked for from a day before the prediction until `label_days` after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 from uuid import UUID
 
@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from watchkeeper.telemetry.columns import CountRows
 from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, ibis_kind, runs_of
-from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.engines import Engine, Query
 from watchkeeper.telemetry.log import TelemetryLog
-from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, OCTAVE, QUERIES, UNKNOWN, CountDelays, DaysOfLabels, OutcomeKind
+from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, OCTAVE, QUERIES, UNKNOWN, CountDelays, DaysOfLabels, OfRows, OutcomeKind
 from watchkeeper.wire import Stream
 
 Floats = NDArray[np.float64]
@@ -62,20 +63,34 @@ def day_outcomes(
     numbers = ("score", "score.naive", "score.low", "score.high")
     columns = dict.fromkeys(numbers, "float64") | {"prediction": _kind_of(predictions, "prediction")}
     label = {"label": _kind_of(labels, "label")}
+    labels_of = Wanted(stream=Stream.LABELS, columns=label, before=DAY, after=timedelta(days=label_days))
     found: list[DayOutcomes] = []
     for run in runs_of(days, zone):
-        for field in ("", *fields):
+
+        def answer(query: Query, field: str, run: Run = run) -> pa.Table | None:
             segment = {f"s.{field}": "string"} if field else {}
-            wanted = (
-                Wanted(stream=Stream.PREDICTIONS, columns=columns | segment),
-                Wanted(stream=Stream.LABELS, columns=label, before=DAY, after=timedelta(days=label_days)),
-            )
-            counted = ask(engine, log, model, QUERIES[kind](field, last_only), run, *wanted)
-            if counted is None or not counted.num_rows:
-                break
-            delays = ask(engine, log, model, CountDelays(field, last_only), run, *wanted)
-            found += _outcomes(kind, field, run, counted, delays)
+            return ask(engine, log, model, query, run, Wanted(stream=Stream.PREDICTIONS, columns=columns | segment), labels_of)
+
+        total = ask(engine, log, model, CountRows(last_only), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
+        if total is None or not total.num_rows:
+            continue
+        found += _of_run(kind, fields, run, answer, last_only, rows=int(total["n"].to_numpy().sum()))
     return found
+
+
+def _of_run(
+    kind: OutcomeKind, fields: Collection[str], run: Run, answer: Callable[[Query, str], pa.Table | None], last_only: bool, *, rows: int
+) -> Iterator[DayOutcomes]:
+    """More joined rows than predictions: an id has several labels, and they are counted again by the last."""
+    of = OfRows(last_only=last_only)
+    for field in ("", *fields):
+        of = replace(of, field=field)
+        counted = answer(QUERIES[kind](of), field)
+        if counted is not None and not of.last_label_only and int(_rows_of(counted).sum()) > rows:
+            of = replace(of, last_label_only=True)
+            counted = answer(QUERIES[kind](of), field)
+        if counted is not None:
+            yield from _outcomes(kind, field, run, counted, answer(CountDelays(of), field))
 
 
 def days_of_labels(engine: Engine, log: TelemetryLog, model: UUID | str, since: int, days: Collection[date], zone: tzinfo) -> set[date]:
@@ -158,11 +173,15 @@ def _classes(counted: pa.Table) -> tuple[str, ...]:
 
 def _largest(groups: Mapping[tuple[str, int, str], list[int]], counted: pa.Table) -> set[str]:
     """The segments with most rows."""
-    counts = counted["rows" if "rows" in counted.column_names else "n"].to_pylist()
+    counts = _rows_of(counted)
     sizes: dict[str, int] = defaultdict(int)
     for (_, _, segment), part in groups.items():
-        sizes[segment] += sum(counts[index] for index in part)
+        sizes[segment] += int(counts[part].sum())
     return set(sorted(sizes, key=lambda segment: (-sizes[segment], segment))[:MOST_SEGMENTS])
+
+
+def _rows_of(counted: pa.Table) -> NDArray[np.int64]:
+    return np.asarray(counted["rows" if "rows" in counted.column_names else "n"].to_numpy(), dtype=np.int64)
 
 
 def _by_key(table: pa.Table) -> dict[tuple[str, int, str], list[int]]:

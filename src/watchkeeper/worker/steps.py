@@ -25,6 +25,7 @@ from watchkeeper.core.text import N_, Text
 from watchkeeper.history import services as history
 from watchkeeper.ingest.applying import apply_batches, telemetry_log
 from watchkeeper.ingest.columns import refresh_columns
+from watchkeeper.ingest.outcomes import refresh_outcomes
 from watchkeeper.ingest.profiling import refresh_profiles
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring import services as monitoring
@@ -74,7 +75,8 @@ def apply(shop: Workshop) -> int:
     applied = apply_batches(shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
     windows = refresh_profiles(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
     days = refresh_columns(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
-    return applied.batches + windows + days
+    outcomes = refresh_outcomes(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
+    return applied.batches + windows + days + outcomes
 
 
 def evaluate(shop: Workshop) -> int:

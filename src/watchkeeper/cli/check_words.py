@@ -1,0 +1,173 @@
+"""A check of files in words: for terminal and HTML report. English, as the whole command line."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from watchkeeper.analysis.check_report import CheckReport, ColumnReport, Difference, Problem
+from watchkeeper.core.finding import Outcome
+from watchkeeper.core.text import NO_BREAK, number
+from watchkeeper.stats.drift import UNKNOWN_SPREAD, Verdict
+
+KINDS = {"double": "number", "string": "text", "boolean": "true or false", "timestamp": "time", "vector": "list of numbers", "null": "empty"}
+RED = ("column_missing", "type_changed", "unit_or_scale_change")  # the model reads something else than it was trained on
+SHORT: dict[Problem, str] = {
+    "column_missing": "missing",
+    "type_changed": "other type",
+    "unit_or_scale_change": "other unit or scale",
+    "missing_values": "missing values",
+    "new_categories": "new categories",
+    "out_of_range": "out of range",
+    "feature_drift": "drift",
+    "column_new": "new",
+}
+PRELIMINARY = (
+    "Preliminary: without twenty days nobody knows how much days usually differ, so drift counts only when it is large (PSI from 0.25, "
+    "and five times the noise)."
+)
+NAME_THE_TIME = "Name the time of the rows with --timestamp, and each day is judged."
+LEAST_SHOWN = 0.001
+
+
+def headline(report: CheckReport) -> str:
+    """What was found, in a few words.
+
+    >>> from watchkeeper.analysis import CheckLimits
+    >>> headline(CheckReport(current="a", baseline="b", rows=1, baseline_rows=9, limits=CheckLimits(), columns=()))
+    'Not judged: too few rows'
+    """
+    fired, total = len(report.with_outcome(Outcome.FIRED)), len(report.columns)
+    match report.outcome:
+        case Outcome.FIRED:
+            return f"{fired} of {total} columns {'differs' if fired == 1 else 'differ'}"
+        case Outcome.QUIET:
+            return f"Nothing found in {total} {'column' if total == 1 else 'columns'}"
+    return f"Not judged: too few rows{', or days that differ too much' if report.days else ''}"
+
+
+def compared(report: CheckReport) -> str:
+    """The two sides with their rows."""
+    days = f" on {_days(len(report.days))}" if report.days else ""
+    return f"{report.current} ({_rows(report.rows)}{days}) against {report.baseline} ({_rows(report.baseline_rows)})"
+
+
+def remarks(report: CheckReport) -> list[str]:
+    """What a reader must know to trust the verdicts."""
+    unknown = report.with_outcome(Outcome.UNKNOWN)
+    said = []
+    if unknown and report.outcome is not Outcome.UNKNOWN:
+        said.append(f"{len(unknown)} of {len(report.columns)} columns could not be judged.")
+    if report.rows_without_day:
+        said.append(f"{_rows(report.rows_without_day)} without a time between 1970 and 2149 belong to no day and are not judged.")
+    if report.left_out:
+        said.append(f"{len(report.left_out)} columns beyond the first 500 were not compared: name the important ones with --columns.")
+    if any(column.test and column.test.verdict in (Verdict.PRELIMINARY, Verdict.PRELIMINARY_DRIFT) for column in report.columns):
+        said.append(PRELIMINARY if report.days else f"{PRELIMINARY} {NAME_THE_TIME}")
+    if any(column.kind == "timestamp" for column in report.columns):
+        said.append("Columns of times are compared only for being filled.")
+    return said
+
+
+def colour(column: ColumnReport) -> str:
+    """Of the light in front of a column."""
+    if column.differences:
+        return "red" if any(difference.problem in RED for difference in column.differences) else "yellow"
+    return "green" if column.judged else "grey"
+
+
+def light(report: CheckReport) -> str:
+    """That of the worst column; grey when nothing could be judged."""
+    colours = {colour(column) for column in report.columns}
+    if report.outcome is Outcome.UNKNOWN:
+        return "grey"
+    return next(one for one in ("red", "yellow", "green") if one in colours)
+
+
+def kind(column: ColumnReport) -> str:
+    if column.bins and column.bins.kind == "category":
+        count = len(column.bins.levels)
+        return f"category, {count}{'+' if column.bins.has_rest else ''} {'value' if count == 1 else 'values'}"
+    if column.bins and column.bins.kind == "number":
+        return "number"
+    return KINDS.get(column.kind, column.kind)
+
+
+def verdict(column: ColumnReport) -> str:
+    """What was found of a column, the worst with its numbers; or why nothing was."""
+    others = ", ".join(SHORT[other.problem] for other in column.differences[1:])
+    return f"{main_verdict(column)}; also {others}" if others else main_verdict(column)
+
+
+def main_verdict(column: ColumnReport) -> str:
+    """The worst of it alone. Without the PSI, which stands beside it."""
+    if column.differences:
+        worst = column.differences[0]
+        return "drift" + _when(worst) if worst.problem == "feature_drift" and worst.value >= worst.limit else sentence(worst)
+    if not column.judged:
+        differ = column.test is not None and column.test.phi > UNKNOWN_SPREAD.phi
+        return "not judged: too few rows, or days differ too much" if differ else f"not judged: too few rows ({number(column.rows)})"
+    if column.test is None:
+        return "filled more often" if column.nulls < column.usual_nulls - 0.05 else "filled as before"
+    return "nothing large" if column.test.verdict is Verdict.PRELIMINARY else "steady"
+
+
+def sentence(difference: Difference) -> str:
+    """One thing that was found.
+
+    >>> sentence(Difference(problem="missing_values", value=0.31, usual=0.02, limit=0.07)).replace(NO_BREAK, " ")
+    'missing values: 31 % of rows, usual 2 %'
+    """
+    return _what(difference) + _when(difference)
+
+
+def index(psi: float) -> str:
+    """A stability index as short as it can be compared."""
+    if not isfinite(psi):
+        return "–"
+    return f"<{NO_BREAK}{LEAST_SHOWN}" if psi < LEAST_SHOWN else number(round(psi, 3 if psi < 1 else 2))
+
+
+def moved(distance: float) -> str:
+    return number(round(distance, 2)) if isfinite(distance) else "–"
+
+
+def share(part: float) -> str:
+    return f"{number(float(f'{100 * part:.3g}'))}{NO_BREAK}%" if isfinite(part) else "–"
+
+
+def _what(difference: Difference) -> str:
+    shares = f"{share(difference.value)} of rows, usual {share(difference.usual)}"
+    match difference.problem:
+        case "column_missing":
+            return "column is missing"
+        case "column_new":
+            return "column is new"
+        case "type_changed":
+            before, after = (KINDS.get(one, one) for one in difference.kinds)
+            return f"other type: {before} → {after}"
+        case "unit_or_scale_change":
+            return f"other unit or scale, {difference.change}: mean {number(difference.value)}, usual {number(difference.usual)}"
+        case "missing_values":
+            return f"missing values: {shares}"
+        case "new_categories":
+            return f"new categories: {shares}"
+        case "out_of_range":
+            return f"out of range: {shares}"
+    if difference.value < difference.limit:
+        return f"drift: rows moved by {moved(difference.distance)} standard deviations"
+    return f"drift: PSI {index(difference.value)}, chance gives {index(difference.usual)}"
+
+
+def _when(difference: Difference) -> str:
+    if difference.day is None:
+        return ""
+    others = difference.days - 1
+    return f", {difference.day}" + (f" and {others} other {'day' if others == 1 else 'days'}" if others else "")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'' if count == 1 else 's'}"

@@ -1,0 +1,78 @@
+"""Marks of what must be counted again. A mark is set with the rows that made it necessary, and cleared with the result, each in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db.models import Max, Q
+
+from watchkeeper.core.settings import settings
+from watchkeeper.ingest.models import DirtyDay, DirtyWindow, WindowProfile
+from watchkeeper.telemetry.days import day_starts, local_day
+
+Of = DirtyDay.Of
+
+DAYS_AT_ONCE = 31
+LATER = timedelta(hours=1)
+
+
+def soon(now: datetime) -> datetime:
+    """When what came now is counted: it waits a minute for more."""
+    return now + timedelta(seconds=settings().profile_refresh_seconds)
+
+
+def mark_days(model: UUID, days: Collection[date], *, of: DirtyDay.Of, batch: int, due: datetime) -> None:
+    """A day that is marked already keeps its time."""
+    DirtyDay.objects.bulk_create(
+        (DirtyDay(model_id=model, of=of, day=day, batch=batch, due_at=due) for day in sorted(days)),
+        update_conflicts=True,
+        unique_fields=["model", "of", "day"],
+        update_fields=["batch"],
+    )
+
+
+def mark_all_days(model: UUID, *, of: DirtyDay.Of, begin: date, zone: ZoneInfo, now: datetime) -> None:
+    """Every day with rows since `begin` is counted again, at once."""
+    days = days_with_rows(model, zone, since=begin)
+    batch = DirtyDay.objects.filter(model=model).aggregate(last=Max("batch"))["last"] or 0
+    marks = DirtyDay.objects.filter(model=model, of=of)
+    known = set(marks.values_list("day", flat=True))
+    DirtyDay.objects.bulk_create(DirtyDay(model_id=model, of=of, day=day, batch=batch, due_at=now) for day in sorted(days - known))
+    marks.update(due_at=now)
+
+
+def days_with_rows(model: UUID, zone: ZoneInfo, *, since: date | None = None) -> set[date]:
+    """Days of the model's own clock with counted predictions."""
+    windows = WindowProfile.objects.filter(model=model, segment="")
+    windows = windows.filter(start__gte=day_starts(since, zone)) if since else windows
+    return {local_day(start, zone) for start in windows.values_list("start", flat=True).distinct()}
+
+
+def models_with_due_days(of: DirtyDay.Of, *, now: datetime, models: int) -> list[UUID]:
+    return list(DirtyDay.objects.filter(of=of, due_at__lte=now).values_list("model_id", flat=True).distinct()[:models])
+
+
+def due_days(model: UUID, of: DirtyDay.Of, *, now: datetime) -> list[DirtyDay]:
+    """The oldest ones, as many as are counted together."""
+    return list(DirtyDay.objects.filter(model=model, of=of, due_at__lte=now).order_by("day")[:DAYS_AT_ONCE])
+
+
+def postpone(model: UUID, of: DirtyDay.Of, *, now: datetime) -> None:
+    """What could not be counted is tried again in an hour."""
+    DirtyDay.objects.filter(model=model, of=of, due_at__lte=now).update(due_at=now + LATER)
+
+
+def clear_marks(dirty: Sequence[DirtyWindow] | Sequence[DirtyDay]) -> None:
+    """Only marks no newer than what was read: rows that came meanwhile keep theirs."""
+    by_batch: dict[int, list[int]] = defaultdict(list)
+    for mark in dirty:
+        by_batch[mark.batch].append(mark.pk)
+    marks = Q(pk__in=[])
+    for batch, ids in by_batch.items():
+        marks |= Q(pk__in=ids, batch=batch)
+    if dirty:
+        type(dirty[0]).objects.filter(marks).delete()

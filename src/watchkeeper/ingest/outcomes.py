@@ -1,0 +1,202 @@
+"""Outcome profiles of a model's days: predictions joined with their labels, counted again when either comes, replaced in one transaction."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import transaction
+
+from watchkeeper.core.settings import settings
+from watchkeeper.ingest.columns import has_duplicates
+from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, mark_days, models_with_due_days, postpone, soon
+from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
+from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile
+from watchkeeper.registry.models import ProblemType, RegisteredModel
+from watchkeeper.telemetry.days import DAY, local_day
+from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
+from watchkeeper.telemetry.outcomes import DayOutcomes, Floats, day_outcomes, days_of_labels
+from watchkeeper.wire import Stream
+
+SEGMENT_FIELDS = 10  # at most, in the order in which they were first seen
+LONGEST_NAME = 200
+STREAM = "outcomes"
+_WIDTHS = {OutcomeKind.DECISIONS: 6, OutcomeKind.CLASSES: 3}
+_DECLARED = {
+    ProblemType.BINARY: OutcomeKind.DECISIONS,
+    ProblemType.MULTICLASS: OutcomeKind.CLASSES,
+    ProblemType.REGRESSION: OutcomeKind.NUMBERS,
+    ProblemType.FORECASTING: OutcomeKind.NUMBERS,
+}
+
+
+def has_labels(model: UUID) -> bool:
+    return LogColumn.objects.filter(model=model, stream=Stream.LABELS, name="label").exists()
+
+
+def mark_labels(model: UUID, table: pa.Table, zone: ZoneInfo, *, first: int, last: int, now: datetime) -> None:
+    """Inside the caller's transaction: labels that tell their prediction's time mark its day; for the others the predictions are looked for."""
+    told = table["prediction_timestamp"] if "prediction_timestamp" in table.column_names else pa.chunked_array([pa.nulls(len(table))])
+    moments = pc.unique(pc.floor_temporal(told.drop_null().cast(pa.timestamp("us", "UTC")), unit="hour")).to_pylist()
+    mark_days(model, {local_day(moment, zone) for moment in moments}, of=Of.OUTCOMES, batch=last, due=soon(now))
+    if told.null_count or not OutcomeProfile.objects.filter(model=model).exists():
+        mark, is_new = NewLabels.objects.get_or_create(model_id=model, defaults={"since": first, "batch": last, "due_at": soon(now)})
+        if not is_new:
+            mark.since, mark.batch = min(mark.since, first), last
+            mark.save(update_fields=["since", "batch"])
+
+
+def refresh_outcomes(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 20) -> int:
+    """One round over the models with due labels or days; returns the number of days done. `follow` is told in the transaction that clears them."""
+
+    def work(model: UUID, still_ours: StillOurs) -> int:
+        found = _look_for_predictions(engine, telemetry, model, still_ours, now)
+        return found + _refresh_model(engine, telemetry, model, still_ours, now, follow)
+
+    labelled = NewLabels.objects.filter(due_at__lte=now).values_list("model_id", flat=True)[:models]
+    due = dict.fromkeys([*labelled, *models_with_due_days(Of.OUTCOMES, now=now, models=models)])
+    seconds = 10 * settings().lease_seconds
+    return under_leases(due, work, of=STREAM, holder=holder, now=now, seconds=seconds, after_failure=partial(_try_later, now=now))
+
+
+def stored_outcomes(profile: OutcomeProfile) -> DayOutcomes:
+    """What was counted, as it was counted."""
+    return DayOutcomes(
+        version=profile.version,
+        day=profile.day,
+        field=profile.field,
+        segment=profile.segment,
+        rows=profile.rows,
+        labelled=profile.labelled,
+        cells=_unpack(bytes(profile.cells), _WIDTHS.get(OutcomeKind(profile.kind))),
+        delays=_unpack(bytes(profile.delays), 3),
+        classes=tuple(profile.classes),
+    )
+
+
+def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime) -> int:
+    """Mark the days whose predictions got new labels; with a model's first labels all days."""
+    mark = NewLabels.objects.filter(model=model_id, due_at__lte=now).first()
+    if mark is None:
+        return 0
+    zone = _zone(model_id)
+    begin = local_day(now, zone) - settings().label_days * DAY
+    is_first = not OutcomeProfile.objects.filter(model=model_id).exists()
+    days = set() if is_first else days_of_labels(engine, telemetry, model_id, mark.since, days_with_rows(model_id, zone, since=begin), zone)
+    with transaction.atomic():
+        if not still_ours():
+            return 0
+        if is_first:
+            mark_all_days(model_id, of=Of.OUTCOMES, begin=begin, zone=zone, now=now)
+        else:
+            mark_days(model_id, days, of=Of.OUTCOMES, batch=mark.batch, due=now)
+        NewLabels.objects.filter(model=model_id, batch=mark.batch).delete()
+    return 1
+
+
+def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
+    model = RegisteredModel.objects.only("timezone", "problem_type").get(id=model_id)
+    kind, zone = _kind(model), ZoneInfo(model.timezone)
+    dirty = due_days(model_id, Of.OUTCOMES, now=now)
+    if kind is None or not dirty:
+        clear_marks(dirty)
+        return 0
+    days = [mark.day for mark in dirty]
+    counted = day_outcomes(
+        engine,
+        telemetry,
+        model_id,
+        kind,
+        _segment_fields(model_id),
+        days,
+        zone,
+        label_days=settings().label_days,
+        last_only=has_duplicates(model_id, days, zone),
+    )
+    with transaction.atomic():
+        if not still_ours():
+            return 0
+        _replace(model_id, kind, days, counted)
+        clear_marks(dirty)
+        if OutcomeProfile.objects.filter(model=model_id).exclude(kind=kind).exists():  # the problem is another one now
+            OutcomeProfile.objects.filter(model=model_id).exclude(kind=kind).delete()
+            mark_all_days(model_id, of=Of.OUTCOMES, begin=date.min + DAY, zone=zone, now=now)
+        follow(model_id, STREAM)
+    return len(dirty)
+
+
+def _replace(model_id: UUID, kind: OutcomeKind, days: Sequence[date], counted: Sequence[DayOutcomes]) -> None:
+    OutcomeProfile.objects.filter(model=model_id, day__in=days).delete()
+    OutcomeProfile.objects.bulk_create(
+        OutcomeProfile(
+            model_id=model_id,
+            kind=kind,
+            version=entry.version[:200],
+            field=entry.field,
+            segment=entry.segment,
+            day=entry.day,
+            rows=entry.rows,
+            labelled=entry.labelled,
+            classes=list(entry.classes),
+            cells=_pack(entry.cells),
+            delays=_pack(entry.delays),
+        )
+        for entry in counted
+        if _is_name(entry.field) and _is_name(entry.segment)
+    )
+
+
+def _is_name(text: str) -> bool:
+    """Longer segments are texts, of which each is another."""
+    return len(text) <= LONGEST_NAME and "\0" not in text
+
+
+def _kind(model: RegisteredModel) -> OutcomeKind | None:
+    """As declared, else as the log looks: numbers predicted and labelled are a regression unless scores are logged beside. None without labels."""
+    types = {(stream, name): kind for stream, name, kind in LogColumn.objects.filter(model=model).values_list("stream", "name", "type")}
+    label, prediction = types.get((Stream.LABELS, "label")), types.get((Stream.PREDICTIONS, "prediction"))
+    if label is None:
+        return None
+    has_score = (Stream.PREDICTIONS, "score") in types
+    are_numbers = label == "double" and prediction == "double"
+    declared = _DECLARED.get(ProblemType(model.problem_type))
+    if declared is OutcomeKind.NUMBERS and not are_numbers:
+        return OutcomeKind.CLASSES
+    if declared:
+        return declared
+    if label == "boolean" or has_score:
+        return OutcomeKind.DECISIONS
+    return OutcomeKind.NUMBERS if are_numbers else OutcomeKind.CLASSES
+
+
+def _segment_fields(model_id: UUID) -> list[str]:
+    names = LogColumn.objects.filter(model=model_id, stream=Stream.PREDICTIONS, name__startswith="s.").order_by("id")
+    return [name.removeprefix("s.") for name in names.values_list("name", flat=True)[:SEGMENT_FIELDS]]
+
+
+def _zone(model_id: UUID) -> ZoneInfo:
+    return ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
+
+
+def _try_later(model_id: UUID, *, now: datetime) -> None:
+    postpone(model_id, Of.OUTCOMES, now=now)
+    NewLabels.objects.filter(model=model_id, due_at__lte=now).update(due_at=now + timedelta(hours=1))
+
+
+def _pack(table: Floats) -> bytes:
+    return zlib.compress(np.ascontiguousarray(table, dtype="<f8").tobytes())
+
+
+def _unpack(blob: bytes, width: int | None) -> Floats:
+    """What `_pack` was given; one row when no width is known."""
+    numbers = np.frombuffer(zlib.decompress(blob), dtype="<f8")
+    return numbers.reshape(-1, width or numbers.size or 1)
