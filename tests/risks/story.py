@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+from numpy.random import Generator
 
 from tests.platform import Platform
 from watchkeeper.alerts.models import Notification
 from watchkeeper.monitoring.models import RiskBinding
+from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.wire import Stream
 
 Rows = Sequence[Mapping[str, Any]]  # Any: values of features
 
@@ -70,3 +76,54 @@ def a_bad_day(
 def normal_rows(mean: float = 0.0, *, sd: float = 1.0, count: int = 1500, seed: int = 2) -> Rows:
     """Rows with one feature x, normal."""
     return [{"x": value} for value in np.random.default_rng(seed).normal(mean, sd, count)]
+
+
+@dataclass
+class LabelledModel:
+    """A model whose days pass, each with predictions and their labels, which come `delay` after them."""
+
+    platform: Platform
+    model: RegisteredModel
+    delay: timedelta = timedelta(hours=6)
+    waiting: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+    passed: int = 0
+
+    def days(
+        self,
+        days: int,
+        *,
+        rows: int = 120,
+        truth: Callable[[float], float] = float,
+        row: Callable[[Generator], Mapping[str, Any]] | None = None,  # Any: JSON
+    ) -> None:
+        """So many days are over, then the worker does all it finds. `truth` is the share of positives at a score; `row` makes other rows, with "label"."""
+        rng, predictions = np.random.default_rng(self.passed), []
+        self.platform.clock.advance((timedelta(hours=12) - time_of_day(self.platform)) % timedelta(days=1))
+        for _ in range(days):
+            at = self.platform.clock.now()
+            for _ in range(rows):
+                entry = {"id": uuid4().hex, "timestamp": at.isoformat(), **(row(rng) if row else scored_row(rng, truth))}
+                label = {"id": entry["id"], "label": entry.pop("label"), "prediction_timestamp": at.isoformat()}
+                predictions.append(entry)
+                self.waiting.append({**label, "timestamp": (at + self.delay).isoformat()})
+            self.platform.clock.advance(timedelta(days=1))
+        self.passed += days
+        now = self.platform.clock.now().isoformat()
+        known = [label for label in self.waiting if label["timestamp"] <= now]
+        self.waiting = [label for label in self.waiting if label["timestamp"] > now]
+        self.platform.send(self.model, Stream.PREDICTIONS, predictions)
+        self.platform.send(self.model, Stream.LABELS, known)
+        self.platform.work(seconds=1)
+        self.platform.work(minutes=2)
+        self.platform.work(hours=7)
+
+
+def time_of_day(platform: Platform) -> timedelta:
+    now = platform.clock.now()
+    return now - now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def scored_row(rng: Generator, truth: Callable[[float], float] = float) -> dict[str, Any]:  # Any: JSON
+    """A row of a binary model, with its label."""
+    score = float(rng.uniform())
+    return {"score": score, "prediction": score >= 0.5, "label": bool(rng.uniform() < truth(score))}

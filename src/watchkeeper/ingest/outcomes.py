@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,14 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
+from django.db.models import Q, Window
+from django.db.models.functions import DenseRank
 
+from watchkeeper.analysis.outcomes import LEARN_DAYS, OutcomeHistory, SegmentHistory
 from watchkeeper.core.settings import settings
 from watchkeeper.ingest.columns import has_duplicates
 from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, mark_days, models_with_due_days, postpone, soon
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile
 from watchkeeper.registry.models import ProblemType, RegisteredModel
-from watchkeeper.telemetry.days import DAY, local_day
+from watchkeeper.telemetry.days import DAY, day_starts, local_day
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
@@ -29,6 +33,7 @@ from watchkeeper.wire import Stream
 
 SEGMENT_FIELDS = 10  # at most, in the order in which they were first seen
 LONGEST_NAME = 200
+LOOKED_BACK = 400 * DAY
 STREAM = "outcomes"
 _WIDTHS = {OutcomeKind.DECISIONS: 6, OutcomeKind.CLASSES: 3}
 _DECLARED = {
@@ -68,6 +73,23 @@ def refresh_outcomes(engine: Engine, telemetry: TelemetryLog, *, holder: str, no
     return under_leases(due, work, of=STREAM, holder=holder, now=now, seconds=seconds, after_failure=partial(_try_later, now=now))
 
 
+def outcome_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, OutcomeHistory]:
+    """The closed days of each model, all rows together: the first 28 and those of the time asked for."""
+    return {id: OutcomeHistory(**found) for id, found in _histories(models, now, back).items()}
+
+
+def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, SegmentHistory]:
+    """The same with the days of every segment."""
+    found = _histories(models, now, back)
+    segments: dict[UUID, dict[str, dict[str, list[DayOutcomes]]]] = {id: {} for id in models}
+    days = {id: set(entry["ends"]) for id, entry in found.items()}
+    for profile in OutcomeProfile.objects.filter(model__in=models).exclude(field="").order_by("day").iterator():
+        if profile.day in days[profile.model_id]:
+            of_field = segments[profile.model_id].setdefault(profile.field, {})
+            of_field.setdefault(profile.segment, []).append(stored_outcomes(profile))
+    return {id: SegmentHistory(**entry, segments=segments[id]) for id, entry in found.items()}
+
+
 def stored_outcomes(profile: OutcomeProfile) -> DayOutcomes:
     """What was counted, as it was counted."""
     return DayOutcomes(
@@ -81,6 +103,21 @@ def stored_outcomes(profile: OutcomeProfile) -> DayOutcomes:
         delays=_unpack(bytes(profile.delays), 3),
         classes=tuple(profile.classes),
     )
+
+
+def _histories(models: Collection[UUID], now: datetime, back: timedelta) -> dict[UUID, dict[str, Any]]:  # Any: the fields of OutcomeHistory
+    zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
+    place = Window(DenseRank(), partition_by="model", order_by="day")
+    counted = OutcomeProfile.objects.filter(model__in=models, field="").annotate(place=place)
+    shown = counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day", "id")
+    found: dict[UUID, dict[str, Any]] = {id: {"now": now, "kind": None, "days": (), "ends": {}} for id in models}  # Any: as above
+    for profile in shown.iterator():
+        entry, zone = found[profile.model_id], zones[profile.model_id]
+        if profile.day < local_day(now, zone):
+            entry["kind"] = OutcomeKind(profile.kind)
+            entry["days"] += (stored_outcomes(profile),)
+            entry["ends"][profile.day] = day_starts(profile.day + DAY, zone)
+    return found
 
 
 def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime) -> int:

@@ -17,11 +17,13 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
 from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.ingest.columns import column_histories
+from watchkeeper.ingest.outcomes import outcome_histories, segment_histories
 from watchkeeper.ingest.points import recent_points
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
@@ -155,6 +157,14 @@ def _column_histories(models: Collection[UUID], now: datetime) -> Mapping[UUID, 
     return column_histories(models, now=now)
 
 
+def _outcome_histories(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    return outcome_histories(models, now=now)
+
+
+def _segment_histories(models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
+    return segment_histories(models, now=now)
+
+
 @prepared
 def _registered(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
     return RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at")
@@ -174,4 +184,6 @@ LOADERS: Mapping[type[Evidence], Loader] = {
     Events: _events,
     Quarantine: _quarantine,
     ColumnHistory: _column_histories,
+    OutcomeHistory: _outcome_histories,
+    SegmentHistory: _segment_histories,
 }

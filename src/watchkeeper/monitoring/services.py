@@ -164,6 +164,8 @@ STREAMS_OF: Mapping[str, frozenset[str]] = {
     "Events": frozenset({"events"}),
     "Quarantine": ALL_STREAMS,
     "ColumnHistory": frozenset({"profiles"}),
+    "OutcomeHistory": frozenset({"outcomes"}),
+    "SegmentHistory": frozenset({"outcomes"}),
 }
 
 

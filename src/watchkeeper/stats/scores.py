@@ -99,6 +99,10 @@ class ScoreTable:
     def __add__(self, other: ScoreTable) -> ScoreTable:
         return ScoreTable(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
+    def __sub__(self, part: ScoreTable) -> ScoreTable:
+        """The table without the rows of a part of it."""
+        return ScoreTable(**{field.name: getattr(self, field.name) - getattr(part, field.name) for field in fields(self)})
+
     @cached_property
     def rows(self) -> int:
         return int(self.n.sum())

@@ -1,0 +1,188 @@
+"""The metrics of each kind of outcome, computed from the counts of days. Knows no time and no limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from watchkeeper.core.text import N_
+from watchkeeper.stats import multiclass, performance, regression
+from watchkeeper.stats.performance import Direction
+from watchkeeper.stats.regression import ErrorSums
+from watchkeeper.stats.result import Result
+from watchkeeper.stats.scores import CODES, Floats, ScoreTable, mean_result, share_result
+from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, UNKNOWN, OutcomeKind
+from watchkeeper.telemetry.outcomes import DayOutcomes
+
+Days = Sequence[DayOutcomes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomeMetric:
+    """A metric of days of one kind. `needs_score` when decisions alone do not give it."""
+
+    name: str
+    title: str
+    kind: OutcomeKind
+    direction: Direction
+    compute: Callable[[Days], Result]
+    ideal: float
+    needs_score: bool = False
+
+
+def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
+    """The scores, decisions and labels of days. A decision without score stands for a score of 0 or 1."""
+    found = [entry.cells for entry in days]
+    cells = np.concatenate(found) if found else np.zeros((0, 6))
+    code, said, label, n, s, spread = cells.T
+    without = code < 0
+    code = np.where(without, np.where(said == 1, CODES - 2, 1), code).astype(np.int64)
+    s = np.where(without, n * (said == 1), s)
+    kept = ~(without & (said == UNKNOWN))
+    code, said, label, n, s, spread = (column[kept] for column in (code, said, label, n, s, spread))
+    known = label != UNKNOWN
+
+    def by_code(weights: Floats) -> Floats:
+        return np.asarray(np.bincount(code, weights=weights, minlength=CODES), dtype=np.float64)
+
+    def total(decision: int, truth: int) -> int:
+        return int(n[(said == decision) & (label == truth)].sum())
+
+    return ScoreTable(
+        n=by_code(n),
+        sum_s=by_code(s),
+        sum_s1ms=by_code(spread),
+        n_labelled=by_code(n * known),
+        sum_y=by_code(n * (label == 1)),
+        sum_s_labelled=by_code(s * known),
+        predicted_positive=by_code(n * (said == 1)),
+        tp=total(1, 1),
+        fp=total(1, 0),
+        fn=total(0, 1),
+        tn=total(0, 0),
+    )
+
+
+def has_scores(days: Iterable[DayOutcomes]) -> bool:
+    return any((entry.cells[:, 0] >= 0).any() for entry in days)
+
+
+def confusion(days: Iterable[DayOutcomes]) -> tuple[Floats, tuple[str, ...]]:
+    """Labelled rows by class of the label and predicted class, and the classes, those the same on all days together."""
+    counts: dict[tuple[str, str], float] = {}
+    for entry in days:
+        for said, label, n in entry.cells.tolist():
+            if label != UNKNOWN and said != UNKNOWN:
+                key = entry.classes[int(label)], entry.classes[int(said)]
+                counts[key] = counts.get(key, 0.0) + n
+    names = tuple(sorted({name for key in counts for name in key}))
+    matrix = np.zeros((len(names), len(names)))
+    for (label_name, said_name), n in counts.items():
+        matrix[names.index(label_name), names.index(said_name)] = n
+    return matrix, names
+
+
+def number_sums(days: Iterable[DayOutcomes]) -> dict[str, float]:
+    """NUMBER_SUMS of days, added up."""
+    total = sum((entry.cells[0] for entry in days), np.zeros(len(NUMBER_SUMS)))
+    return dict(zip(NUMBER_SUMS, total.tolist(), strict=True))
+
+
+def error_sums(days: Iterable[DayOutcomes]) -> ErrorSums:
+    """The errors of days. Those of the naive prediction count where every labelled row has one."""
+    sums = number_sums(days)
+    is_compared = sums["n_naive"] == sums["n"] > 0
+    naive = {name: sums[name] if is_compared else float("nan") for name in ("naive_2", "naive_4", "error_2_naive_2")}
+    shared = {name: sums[name] for name in ("error", "error_2", "error_4", "absolute", "relative", "relative_2")}
+    return ErrorSums(
+        n=int(sums["n"]), n_relative=int(sums["n_relative"]), quantile=sums["absolute"] / 2, quantile_2=sums["error_2"] / 4, **shared, **naive
+    )
+
+
+def interval_coverage(days: Iterable[DayOutcomes]) -> Result:
+    """Share of the truths inside the interval that was predicted (`score.low` to `score.high`)."""
+    sums = number_sums(days)
+    return share_result(sums["covered"], sums["n_interval"], n=int(sums["n_interval"]))
+
+
+def interval_width(days: Iterable[DayOutcomes]) -> Result:
+    sums = number_sums(days)
+    return mean_result(sums["width"], sums["width_2"], int(sums["n_interval"]))
+
+
+def _decisions(name: str, title: str, *, needs_score: bool = False) -> OutcomeMetric:
+    metric = performance.METRICS[name]
+    return OutcomeMetric(
+        name=name,
+        title=title,
+        kind=OutcomeKind.DECISIONS,
+        direction=metric.direction,
+        compute=lambda days: metric.compute(score_table(days)),
+        ideal=metric.ideal,
+        needs_score=needs_score,
+    )
+
+
+def _classes(name: str, title: str, compute: Callable[[Floats], Result]) -> OutcomeMetric:
+    def of(days: Days) -> Result:
+        return compute(confusion(days)[0])
+
+    return OutcomeMetric(name=name, title=title, kind=OutcomeKind.CLASSES, direction=Direction.HIGHER, compute=of, ideal=1.0)
+
+
+def _numbers(name: str, title: str, compute: Callable[[ErrorSums], Result], direction: Direction, ideal: float = 0.0) -> OutcomeMetric:
+    def of(days: Days) -> Result:
+        return compute(error_sums(days))
+
+    return OutcomeMetric(name=name, title=title, kind=OutcomeKind.NUMBERS, direction=direction, compute=of, ideal=ideal)
+
+
+METRICS: Mapping[OutcomeKind, tuple[OutcomeMetric, ...]] = {
+    OutcomeKind.DECISIONS: (
+        _decisions("roc_auc", N_("ROC AUC"), needs_score=True),
+        _decisions("pr_auc", N_("PR AUC"), needs_score=True),
+        _decisions("accuracy", N_("accuracy")),
+        _decisions("precision", N_("precision")),
+        _decisions("recall", N_("recall")),
+        _decisions("specificity", N_("specificity")),
+        _decisions("f1", N_("F1")),
+        _decisions("brier", N_("Brier score"), needs_score=True),
+        _decisions("log_loss", N_("log loss"), needs_score=True),
+        _decisions("calibration_error", N_("calibration error"), needs_score=True),
+        _decisions("calibration_gap", N_("calibration gap"), needs_score=True),
+    ),
+    OutcomeKind.CLASSES: (
+        _classes("accuracy", N_("accuracy"), multiclass.accuracy),
+        _classes("macro_f1", N_("macro F1"), multiclass.macro_f1),
+        _classes("weighted_f1", N_("weighted F1"), multiclass.weighted_f1),
+    ),
+    OutcomeKind.NUMBERS: (
+        _numbers("mean_absolute_error", N_("mean absolute error"), regression.mean_absolute_error, Direction.LOWER),
+        _numbers("root_mean_squared_error", N_("root mean squared error"), regression.root_mean_squared_error, Direction.LOWER),
+        _numbers("mean_absolute_percentage_error", N_("mean absolute percentage error"), regression.mean_absolute_percentage_error, Direction.LOWER),
+        _numbers("bias", N_("bias"), regression.bias, Direction.NEAREST),
+        _numbers("skill_score", N_("skill score against the simple model"), regression.skill_score, Direction.HIGHER, 1.0),
+    ),
+}
+FIRST_CHOICE: Mapping[OutcomeKind, str] = {
+    OutcomeKind.DECISIONS: "roc_auc",
+    OutcomeKind.CLASSES: "accuracy",
+    OutcomeKind.NUMBERS: "mean_absolute_error",
+}
+NAMES = tuple(dict.fromkeys(metric.name for metrics in METRICS.values() for metric in metrics))
+
+
+def metrics_of(kind: OutcomeKind, days: Days) -> list[OutcomeMetric]:
+    """Those that the days can give: without scores only what decisions tell."""
+    scored = kind is not OutcomeKind.DECISIONS or has_scores(days)
+    return [metric for metric in METRICS[kind] if scored or not metric.needs_score]
+
+
+def metric_named(name: str, kind: OutcomeKind, days: Days) -> OutcomeMetric | None:
+    """The metric of this name, or the usual one when no name is given; None when the days cannot give it."""
+    offered = metrics_of(kind, days)
+    wanted = name or FIRST_CHOICE[kind]
+    found = next((metric for metric in offered if metric.name == wanted), None)
+    return found or (offered[0] if not name and offered else None)

@@ -1,0 +1,138 @@
+"""What is known of a model's predictions and their labels over time: its days, how late labels come, and which days may be judged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from watchkeeper.core.evidence import Evidence
+from watchkeeper.stats.delay import DelayCurve, delay_quantile, kaplan_meier
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
+from watchkeeper.telemetry.outcomes import DayOutcomes, delay_bounds
+
+LEARN_DAYS = 28
+LEAST_LEARNED = 7
+MATURE = 0.95
+_DAY_SECONDS = 86_400.0
+_STILL_GROWS = 0.02  # of the labels, in the last quarter of the time: then more are expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class Periods:
+    """Mature days to compare with, and mature days to judge; `own` when both are of the version in use."""
+
+    reference: tuple[date, ...] = ()
+    judged: tuple[date, ...] = ()
+    own: bool = True
+
+    @property
+    def is_learned(self) -> bool:
+        return len(self.reference) >= LEAST_LEARNED
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OutcomeHistory(Evidence):
+    """Closed days of a model's own clock with their outcomes, oldest first, one entry for each version. `ends` is when each day was over, in UTC.
+
+    `kind` is None while no label ever came.
+    """
+
+    kind: OutcomeKind | None = None
+    days: tuple[DayOutcomes, ...] = ()
+    ends: Mapping[date, datetime] = field(default_factory=dict)
+
+    @cached_property
+    def by_day(self) -> Mapping[date, Sequence[DayOutcomes]]:
+        found: dict[date, list[DayOutcomes]] = defaultdict(list)
+        for entry in self.days:
+            found[entry.day].append(entry)
+        return found
+
+    def of(self, days: Iterable[date]) -> list[DayOutcomes]:
+        return [entry for day in days for entry in self.by_day.get(day, ())]
+
+    @property
+    def labelled(self) -> int:
+        return sum(entry.labelled for entry in self.days)
+
+    def age(self, day: date) -> float:
+        """Days since it was over: how old its youngest prediction is."""
+        return (self.now - self.ends[day]) / timedelta(days=1)
+
+    @cached_property
+    def delays(self) -> DelayCurve:
+        """Share of the predictions that have their label, by age in days."""
+        return delay_curve(self.days, self.ends, self.now)
+
+    @cached_property
+    def final_share(self) -> float:
+        """The share of predictions that get a label at all, as far as can be told: 1 while labels still come in numbers at the highest ages."""
+        curve = self.delays
+        if not curve.n or not curve.arrivals.any():
+            return 1.0
+        last = float(curve.share[-1])
+        before = float(curve.share[max(0, int(np.searchsorted(curve.delays, 0.75 * curve.delays[-1], side="right")) - 1)])
+        return last if last - before <= _STILL_GROWS * last else 1.0
+
+    def maturity(self, day: date) -> float:
+        """The share of a day's labels that are expected to have come by now, of those that will ever come."""
+        at = int(np.searchsorted(self.delays.delays, self.age(day), side="right")) - 1
+        return min(1.0, float(self.delays.share[at]) / self.final_share) if at >= 0 else 0.0
+
+    @cached_property
+    def mature(self) -> tuple[date, ...]:
+        """Days that may be judged: 95 % of their labels are expected to be there."""
+        return tuple(day for day in self.by_day if self.maturity(day) >= MATURE)
+
+    @property
+    def usual_delay(self) -> float:
+        """Days by which nine of ten labels have come, of those that come; NaN when not known."""
+        return delay_quantile(self.delays, 0.9 * self.final_share) if self.delays.n else float("nan")
+
+    @cached_property
+    def version(self) -> str:
+        """The version that made most of the last day's predictions."""
+        return self.main_version(self.days[-1].day) if self.days else ""
+
+    def main_version(self, day: date) -> str:
+        return max(self.by_day[day], key=lambda entry: entry.rows).version
+
+    @cached_property
+    def periods(self) -> Periods:
+        """The first 28 mature days of the version in use are the reference for its later ones; until there are more, the days before it."""
+        own = [day for day in self.mature if self.main_version(day) == self.version]
+        others = [day for day in self.mature if not own or day < own[0]]
+        if len(own) > LEARN_DAYS or not others:
+            return Periods(reference=tuple(own[:LEARN_DAYS]), judged=tuple(own[LEARN_DAYS:]))
+        return Periods(reference=tuple(others[-LEARN_DAYS:]), judged=tuple(own), own=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentHistory(OutcomeHistory):
+    """The same with the days of each segment, by field ("region") and segment ("north")."""
+
+    segments: Mapping[str, Mapping[str, Sequence[DayOutcomes]]] = field(default_factory=dict)
+
+
+def delay_curve(days: Iterable[DayOutcomes], ends: Mapping[date, datetime], now: datetime) -> DelayCurve:
+    """Kaplan-Meier over the days: labels by their delay, predictions without one by their age. In days."""
+    arrived: dict[float, float] = defaultdict(float)
+    waiting: dict[float, float] = defaultdict(float)
+    for entry in days:
+        for bucket, n in entry.delays[:, 1:].tolist():
+            arrived[bucket] += n
+        waiting[(now - ends[entry.day]) / timedelta(days=1)] += entry.rows - entry.labelled
+    buckets = np.array(sorted(arrived))
+    counts = np.array([arrived[bucket] for bucket in buckets])
+    ages = np.array(sorted(waiting))
+    pending = np.array([waiting[age] for age in ages])
+    return kaplan_meier(
+        np.concatenate([delay_bounds(buckets) / _DAY_SECONDS, ages]),
+        np.concatenate([counts, np.zeros(len(ages))]),
+        predictions=np.concatenate([counts, pending]),
+    )

@@ -1,0 +1,109 @@
+"""Realised performance of mature days against the reference days, beyond how much days usually differ. Knows no finding and no page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import hypot, inf, isfinite, nan, sqrt
+
+from scipy.special import stdtr
+
+from watchkeeper.analysis.metrics import Days, OutcomeMetric
+from watchkeeper.analysis.outcomes import OutcomeHistory, Periods
+from watchkeeper.stats.performance import Direction
+from watchkeeper.stats.result import Result, Validity
+from watchkeeper.stats.scores import Z_95
+
+_LEAST_DAYS = 5  # to tell how much days differ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A metric of days first to last beside its reference. `worse` is by how much it is worse (negative: better), in the metric's own units.
+
+    `design_effect` is how much more days differ than their rows explain, 1 when no more; `p_value` that of no difference, one-sided.
+    """
+
+    metric: OutcomeMetric
+    current: Result
+    reference: Result
+    worse: float
+    p_value: float
+    design_effect: float
+    first: date
+    last: date
+
+
+def standard_error(result: Result) -> float:
+    """As the 95 % interval says; infinite when nothing is known."""
+    return (result.high - result.low) / (2 * Z_95) if isfinite(result.low) and isfinite(result.high) else inf
+
+
+def compare(history: OutcomeHistory, metric: OutcomeMetric, *, window: int) -> Comparison | None:
+    """The last `window` judged days against the reference; None while either is missing."""
+    periods = history.periods
+    days = periods.judged[-window:]
+    if not days or not periods.is_learned:
+        return None
+    return compare_results(
+        metric,
+        current=metric.compute(history.of(days)),
+        reference=metric.compute(history.of(periods.reference)),
+        of_days=[metric.compute(history.of([day])) for day in periods.reference],
+        days=days,
+    )
+
+
+def compare_results(metric: OutcomeMetric, *, current: Result, reference: Result, of_days: Sequence[Result], days: Sequence[date]) -> Comparison:
+    """`of_days` are the reference's days by themselves: they tell how much days differ."""
+    worse = worse_by(metric, current.estimate, reference.estimate)
+    effect = design_effect(of_days, reference)
+    error = sqrt(effect) * hypot(standard_error(current), standard_error(reference))
+    freedom = max(1, len(of_days) - 1)
+    p_value = float(1 - stdtr(freedom, worse / error)) if isfinite(worse) and 0 < error < inf else nan
+    return Comparison(
+        metric=metric,
+        current=current,
+        reference=reference,
+        worse=worse,
+        p_value=p_value,
+        design_effect=effect,
+        first=days[0],
+        last=days[-1],
+    )
+
+
+def worse_by(metric: OutcomeMetric, current: float, reference: float) -> float:
+    """How much worse one value is than another, in the metric's units.
+
+    >>> from watchkeeper.analysis.metrics import METRICS
+    >>> from watchkeeper.telemetry.outcome_queries import OutcomeKind
+    >>> gap = next(metric for metric in METRICS[OutcomeKind.DECISIONS] if metric.name == "calibration_gap")
+    >>> round(worse_by(gap, -0.08, 0.03), 3)
+    0.05
+    """
+    if metric.direction is Direction.NEAREST:
+        return abs(current - metric.ideal) - abs(reference - metric.ideal)
+    return reference - current if metric.direction is Direction.HIGHER else current - reference
+
+
+def design_effect(of_days: Sequence[Result], whole: Result) -> float:
+    """Mean of ((day - whole) / standard error)², at least 1: how much more days differ than the chance of their rows."""
+    judged = [day for day in of_days if day.validity is Validity.OK and isfinite(day.estimate) and 0 < standard_error(day) < inf]
+    if len(judged) < _LEAST_DAYS or not isfinite(whole.estimate):
+        return 1.0
+    squares = sum(((day.estimate - whole.estimate) / standard_error(day)) ** 2 for day in judged)
+    return max(1.0, squares / (len(judged) - 1))
+
+
+def windows_of(periods: Periods, window: int) -> Iterator[tuple[date, ...]]:
+    """The judged days in windows that do not overlap, oldest first, the last one complete."""
+    days = periods.judged
+    for start in range(len(days) % window, len(days) - window + 1, window):
+        yield days[start : start + window]
+
+
+def by_window(history: OutcomeHistory, compute: Callable[[Days], Result], *, window: int) -> list[tuple[date, Result]]:
+    """A metric over windows of the judged days, by their last day."""
+    return [(days[-1], compute(history.of(days))) for days in windows_of(history.periods, window)]
