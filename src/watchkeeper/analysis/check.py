@@ -69,7 +69,7 @@ def _check(
         if not rows.count:
             raise CannotCheck(f"{rows.name} has no rows.", remedy="Look at what should have written it.")
     days = _days(current, timestamp) if timestamp else []
-    before, after = _wanted(current, baseline, {*ignore, timestamp}, columns)
+    before, after = _wanted(current, baseline, {*ignore, timestamp} if timestamp else ignore, columns)
     changed = _schema_differences(current, baseline, before, after)
     kinds = {name: kind for name, kind in before.items() if name not in changed}
     compared = dict(list(kinds.items())[:MOST_COLUMNS])

@@ -16,6 +16,7 @@ from watchkeeper.analysis import CannotCheck, CheckLimits, CheckReport, check_fi
 from watchkeeper.analysis.check_report import ColumnReport
 from watchkeeper.cli import check_words as words
 from watchkeeper.core.finding import Outcome
+from watchkeeper.core.text import NO_BREAK
 
 EXIT_CODES = {Outcome.QUIET: 0, Outcome.FIRED: 1, Outcome.UNKNOWN: 2}
 CANNOT = EXIT_CODES[Outcome.UNKNOWN]
@@ -45,14 +46,14 @@ def run_check(
         if html:
             _write(html, report)
     except CannotCheck as problem:
-        err.print(f"{problem.detail} {problem.remedy}".strip(), markup=False)
+        err.print(Text(printable(f"{problem.detail} {problem.remedy}".strip())))
         return CANNOT
     if as_json:
         print(json.dumps({"exit_code": EXIT_CODES[report.outcome]} | report.as_json(), indent=2, ensure_ascii=False))  # noqa: T201 - programs read it
     else:
         show(out, report)
         if html:
-            out.print(f"Report: {html}", markup=False)
+            out.print(Text(printable(f"Report: {html}")))
     return EXIT_CODES[report.outcome]
 
 
@@ -79,7 +80,7 @@ def show(out: Console, report: CheckReport) -> None:
     """The verdict first, then the columns, worst first."""
     if not out.is_terminal:
         out.width = max(out.width, WIDTH)
-    out.print(Text.assemble((words.headline(report), "bold"), f": {words.compared(report)}."))
+    out.print(Text.assemble((words.headline(report), "bold"), printable(f": {words.compared(report)}.")))
     for remark in words.remarks(report):
         out.print(Text(remark))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -103,16 +104,20 @@ def _cells(column: ColumnReport) -> tuple[Text, ...]:
     colours = {"red": "bold red", "yellow": "bold yellow", "green": "", "grey": "dim"}
     return (
         Text(printable(column.column)),
-        Text(words.kind(column)),
-        Text(words.verdict(column), style=colours[words.colour(column)]),
+        Text(printable(words.kind(column))),
+        Text(printable(words.verdict(column)), style=colours[words.colour(column)]),
         *map(Text, numbers),
         Text(f"{column.rows:,}" if column.bins else "–"),
     )
 
 
-def printable(name: str) -> str:
-    """A name from a file, without what could command a terminal."""
-    return name if name.isprintable() and name else repr(name)
+def printable(text: str) -> str:
+    """A text with names from a file, without what could command a terminal.
+
+    >>> printable("\\x1b[2J")
+    '\\\\x1b[2J'
+    """
+    return "".join(letter if letter.isprintable() or letter == NO_BREAK else repr(letter)[1:-1] for letter in text)
 
 
 def _names(text: str) -> list[str]:

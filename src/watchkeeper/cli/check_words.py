@@ -27,6 +27,7 @@ PRELIMINARY = (
 )
 NAME_THE_TIME = "Name the time of the rows with --timestamp, and each day is judged."
 LEAST_SHOWN = 0.001
+NOTABLY = 0.05  # fewer nulls are worth a word, and no reason to fire
 
 
 def headline(report: CheckReport) -> str:
@@ -107,7 +108,7 @@ def main_verdict(column: ColumnReport) -> str:
         differ = column.test is not None and column.test.phi > UNKNOWN_SPREAD.phi
         return "not judged: too few rows, or days differ too much" if differ else f"not judged: too few rows ({number(column.rows)})"
     if column.test is None:
-        return "filled more often" if column.nulls < column.usual_nulls - 0.05 else "filled as before"
+        return "filled more often" if column.nulls < column.usual_nulls - NOTABLY else "filled as before"
     return "nothing large" if column.test.verdict is Verdict.PRELIMINARY else "steady"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from html import escape
 from importlib.resources import files
 
 from django.template import Context, Engine
@@ -105,10 +104,5 @@ def _engine() -> Engine:
     looks = (pages / "static/watchkeeper/app.css").read_text(encoding="utf-8")
     symbols = (pages / "templates/includes/symbols.html").read_text(encoding="utf-8")
     page = files("watchkeeper.cli").joinpath("report.html").read_text(encoding="utf-8")
-    parts = {"report.html": page, "looks.css": _plain(looks), "symbols.html": symbols}
+    parts = {"report.html": page, "looks.css": "{% verbatim %}" + looks + "{% endverbatim %}", "symbols.html": symbols}
     return Engine(loaders=[("django.template.loaders.locmem.Loader", parts)])
-
-
-def _plain(css: str) -> str:
-    """As it stands in a <style>, where a template would read braces."""
-    return "{% verbatim %}" + css.replace("</", escape("</")) + "{% endverbatim %}"

@@ -1,0 +1,106 @@
+"""Whether labels come as they used to: how many there should be by now, and how many there are. Judges no performance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import sqrt
+
+from scipy.stats import norm
+
+from watchkeeper.analysis.outcomes import OutcomeHistory
+from watchkeeper.telemetry.outcomes import DayOutcomes, delay_bounds
+
+_LEAST_EXPECTED = 5.0  # labels: below, nothing can be told
+_LEAST_EARLIER = 7  # days
+_DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelCount:
+    """Labels of the days first to last against those expected by their age. `p_value`: how often chance gives as few.
+
+    `design_effect` is by how much more earlier days differed than their rows explain.
+    """
+
+    first: date
+    last: date
+    rows: int
+    labelled: int
+    expected: float
+    p_value: float
+    design_effect: float
+
+    @property
+    def missing(self) -> float:
+        """The part of the expected labels that is not there."""
+        return max(0.0, 1 - self.labelled / self.expected)
+
+
+def recent_labels(history: OutcomeHistory, *, window: int, earlier: int = 28) -> LabelCount | None:
+    """The last `window` days that should have labels by now against the `earlier` days before them, both at the same age.
+
+    Days count of which half of the labels that ever come should be there. None while there are too few of either.
+    """
+    days = tuple(history.by_day)
+    due = [day for place, day in enumerate(days) if _is_due(history, day, days[max(0, place - earlier) : place])][-window:]
+    before = [day for day in days if due and day < due[0]][-earlier:]
+    if len(due) < window or len(before) < _LEAST_EARLIER:
+        return None
+    return _counted(history, due, before)
+
+
+def share_by(entries: Sequence[DayOutcomes], age: float) -> float:
+    """The share of rows whose label came before they were so many days old, of days whose rows were made at any hour."""
+    rows = sum(entry.rows for entry in entries)
+    simpson = sum(weight * _arrived(entries, age + later) for weight, later in ((1, 0.0), (4, 0.5), (1, 1.0))) / 6
+    return simpson / rows if rows else 0.0
+
+
+def _is_due(history: OutcomeHistory, day: date, before: Sequence[date]) -> bool:
+    entries = history.of(before)
+    in_the_end = sum(entry.labelled for entry in entries)
+    rows = sum(entry.rows for entry in entries)
+    return in_the_end > 0 and share_by(entries, history.age(day)) >= 0.5 * in_the_end / rows
+
+
+def _counted(history: OutcomeHistory, due: Sequence[date], before: Sequence[date]) -> LabelCount | None:
+    entries = history.of(before)
+    expected = spread = 0.0
+    effects = []
+    for day in due:
+        rows, age = _rows(history, day), history.age(day)
+        share = share_by(entries, age)
+        expected += rows * share
+        spread += rows * share * (1 - share)
+        effects.append(_design_effect(history, before, share, age))
+    if expected < _LEAST_EXPECTED:
+        return None
+    labelled, effect = sum(entry.labelled for entry in history.of(due)), max(effects)
+    error = sqrt(effect * max(spread, 1.0))
+    return LabelCount(
+        first=due[0],
+        last=due[-1],
+        rows=sum(_rows(history, day) for day in due),
+        labelled=labelled,
+        expected=expected,
+        p_value=float(norm.cdf((labelled - expected) / error)),
+        design_effect=effect,
+    )
+
+
+def _design_effect(history: OutcomeHistory, before: Sequence[date], share: float, age: float) -> float:
+    """Mean squared departure of the earlier days at this age, in units of what their rows explain; at least 1."""
+    if not 0 < share < 1:
+        return 1.0
+    squares = [_rows(history, day) * (share_by(history.of([day]), age) - share) ** 2 / (share * (1 - share)) for day in before]
+    return max(1.0, sum(squares) / (len(squares) - 1))
+
+
+def _arrived(entries: Sequence[DayOutcomes], age: float) -> float:
+    return sum(float(entry.delays[delay_bounds(entry.delays[:, 1]) <= age * _DAY_SECONDS, 2].sum()) for entry in entries)
+
+
+def _rows(history: OutcomeHistory, day: date) -> int:
+    return sum(entry.rows for entry in history.of([day]))
