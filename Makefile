@@ -4,6 +4,7 @@ VENV := .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+ORACLES := .oracles
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
@@ -53,8 +54,13 @@ bench: setup ## speed and memory, side by side in one run
 faults: setup ## the long fault tests: kills, crash points, frozen workers
 	$(BIN)/pytest tests/faults --long -v
 
-oracles: setup ## against other implementations
-	$(BIN)/pytest tests/oracles --long -v
+oracles: setup $(ORACLES)/.set-up ## against NannyML and statsmodels, installed apart; WITH=--long: ten million rows too
+	WATCHKEEPER_ORACLES=$(ORACLES)/bin/python $(BIN)/pytest tests/oracles -v -s $(WITH)
+
+$(ORACLES)/.set-up: tests/oracles/requirements.txt $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ORACLES)
+	$(BIN)/uv pip install --quiet --python $(ORACLES)/bin/python -r tests/oracles/requirements.txt
+	@touch $@
 
 docs: setup ## regenerate what is generated
 	WATCHKEEPER_DATA=$$(mktemp -d) $(BIN)/python -m watchkeeper.api._pages docs/api

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from scipy.spatial.distance import jensenshannon
+from scipy.spatial.distance import euclidean, jensenshannon
 
 from watchkeeper.stats.distances import (
     chi_square,
@@ -73,6 +73,18 @@ def test_they_agree_with_scipy(pairs: list[tuple[int, int]]) -> None:
         test = chi_square(a, b)
         assert (float(test.statistic), float(test.degrees)) == (pytest.approx(expected.statistic, abs=1e-7), expected.dof)
         assert float(test.p_value) == pytest.approx(expected.pvalue, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=2, max_size=20))
+def test_those_that_scipy_has_under_another_name_agree_too(pairs: list[tuple[int, int]]) -> None:
+    a, b = np.array(pairs).T
+    places = np.arange(a.size)
+    p, q = a / a.sum(), b / b.sum()
+
+    assert float(psi(a, b, smoothing=0)) == pytest.approx(stats.entropy(p, q) + stats.entropy(q, p), abs=1e-12)
+    assert float(hellinger(a, b)) == pytest.approx(euclidean(np.sqrt(p), np.sqrt(q)) / np.sqrt(2), abs=1e-12)
+    exact = stats.ks_2samp(np.repeat(places, a), np.repeat(places, b), method="asymp")
+    assert float(ks_distance(a, b)) == pytest.approx(exact.statistic, abs=1e-12)
 
 
 @given(COUNTS)

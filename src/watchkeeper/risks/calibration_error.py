@@ -2,7 +2,7 @@
 
 The model's probabilities are not what they say: of the cases it gives 30 %, more or fewer than 30 % turn out positive. Whoever computes with the
 probabilities (a price, a reserve, a cut-off) computes wrong, even where the ranking is still right.
-The calibration gap of the last `window` mature days, the mean score minus the share of positives, is compared with that of the reference days: it
+The calibration gap of the last `window` mature days, the share of positives minus the mean score, is compared with that of the reference days: it
 may not have grown by `tolerance`, beyond chance and beyond how much days differ. The same holds for the calibration error, the mean distance
 over 15 groups of equally many scores, which sees scores that are too high at one end and too low at the other.
 It is unknown while there are no scores, no labels, or no seven days to compare with.
@@ -77,7 +77,7 @@ def _say(evidence: OutcomeHistory, found: Comparison, fires: bool, params: Param
     end = evidence.ends[found.last]
     if found.metric.name != "calibration_gap":
         text = N_("probabilities lie {value:share} off on average, were {reference:share}, limit {limit:share}, {days}, {labels:integer} labels")
-    elif found.current.estimate > 0:
+    elif found.current.estimate < 0:
         text = N_("probabilities are {value:share} too high, were {reference:share} off, limit {limit:share}, {days}, {labels:integer} labels")
     else:
         text = N_("probabilities are {value:share} too low, were {reference:share} off, limit {limit:share}, {days}, {labels:integer} labels")
