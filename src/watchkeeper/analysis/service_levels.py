@@ -1,0 +1,107 @@
+"""Good and bad predictions of mature days as a service level: counts by day, the budget of bad ones, and how fast it is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from watchkeeper.analysis.metrics import number_sums
+from watchkeeper.analysis.outcomes import OutcomeHistory
+from watchkeeper.stats.slo import (
+    MODEL_WINDOWS,
+    BurnReason,
+    BurnWindow,
+    Counts,
+    ErrorBudget,
+    Severity,
+    burn_rate,
+    error_budget,
+    judge_burn,
+    suggest_target,
+)
+from watchkeeper.telemetry.outcome_queries import UNKNOWN, OutcomeKind
+from watchkeeper.telemetry.outcomes import DayOutcomes
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Burn:
+    """How many times too fast a window spends the budget, by its long and its last part, and whether that fires."""
+
+    window: BurnWindow
+    long: float
+    short: float
+    reason: BurnReason
+
+    @property
+    def is_page(self) -> bool:
+        return self.window.severity is Severity.PAGE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceLevel:
+    """A budget of bad predictions over the last mature days. `counts` is of the whole budget window, which ends with `last`."""
+
+    target: float
+    first: date
+    last: date
+    counts: Counts
+    budget: ErrorBudget
+    burns: tuple[Burn, ...]
+
+    @property
+    def good_share(self) -> float:
+        return 1 - self.counts.bad / self.counts.valid if self.counts.valid else float("nan")
+
+
+def good_and_bad(kind: OutcomeKind, entries: Sequence[DayOutcomes]) -> Counts:
+    """Labelled predictions, and the bad ones among them: wrong decisions and classes; truths outside the predicted interval of a regression."""
+    if kind is OutcomeKind.NUMBERS:
+        sums = number_sums(entries)
+        return Counts(bad=sums["n_interval"] - sums["covered"], valid=sums["n_interval"])
+    bad = valid = 0.0
+    for entry in entries:
+        said, label, n = (entry.cells[:, 1], entry.cells[:, 2], entry.cells[:, 3]) if kind is OutcomeKind.DECISIONS else entry.cells.T
+        judged = (said != UNKNOWN) & (label != UNKNOWN)
+        valid += float(n[judged].sum())
+        bad += float(n[judged & (said != label)].sum())
+    return Counts(bad=bad, valid=valid)
+
+
+def service_level(history: OutcomeHistory, *, target: float, budget: timedelta, windows: Sequence[BurnWindow] = MODEL_WINDOWS) -> ServiceLevel | None:
+    """The budget as of the last mature day; None without one. The short window is the last mature day: models of days have no hours."""
+    if history.kind is None or not history.mature:
+        return None
+    kind, last = history.kind, history.mature[-1]
+
+    def counts(span: timedelta) -> Counts:
+        return good_and_bad(kind, history.of([day for day in history.mature if day > last - span]))
+
+    whole, short = counts(budget), counts(_DAY)
+    burns = tuple(_burn(counts(window.long), short, window, target) for window in windows)
+    days = [day for day in history.mature if day > last - budget]
+    expected = whole.valid * (budget / _DAY) / max(len(days), 1) if (last - history.mature[0]) < budget else float("nan")
+    return ServiceLevel(
+        target=target, first=days[0], last=last, counts=whole, budget=error_budget(whole, target=target, expected=expected), burns=burns
+    )
+
+
+def usual_target(history: OutcomeHistory) -> float:
+    """What only one mature day in a hundred missed so far, as a first target; NaN while fewer than eight days tell."""
+    if history.kind is None:
+        return float("nan")
+    days = [good_and_bad(history.kind, history.of([day])) for day in history.mature]
+    return suggest_target(np.array([day.bad for day in days]), np.array([day.valid for day in days])).estimate
+
+
+def _burn(long: Counts, short: Counts, window: BurnWindow, target: float) -> Burn:
+    return Burn(
+        window=window,
+        long=burn_rate(long, target=target).estimate,
+        short=burn_rate(short, target=target).estimate,
+        reason=judge_burn(long, short, window=window, target=target),
+    )
