@@ -27,6 +27,8 @@ PAGES = {
     "risk-add": "{model}risks/add/?type=metric_out_of_bounds",
     "model-passport": "{model}passport/",
     "model-columns": "{model}columns/?column=f.hour",
+    "model-labels": "{model}labels/",
+    "model-performance": "{model}performance/",
     "model-versions": "{model}versions/",
     "model-data": "{model}data/",
     "model-tokens": "{model}tokens/",

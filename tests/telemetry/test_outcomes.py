@@ -89,6 +89,21 @@ def test_decisions_are_counted_by_score_decision_and_label_on_the_days_of_a_zone
     assert sum(day.labelled for day in found) == sum(n % 4 != 0 for n in range(150))
 
 
+@pytest.mark.parametrize("kind", [OutcomeKind.DECISIONS, OutcomeKind.NUMBERS], ids=str)
+def test_the_late_hours_of_a_day_of_25_are_its_own(engine, log, kind):
+    first = datetime(2026, 10, 24, 22, tzinfo=UTC)  # midnight in Berlin; the day has 25 hours
+    rows = [{"id": f"{n}", "timestamp": first + timedelta(hours=n), "score": 0.5, "prediction": 1.0} for n in range(26)]
+    write(log, Stream.PREDICTIONS, rows, batch=1)
+    write(log, Stream.LABELS, labels(rows, lambda n: 0.0), batch=1)
+
+    days = [date(2026, 10, 24), date(2026, 10, 25), date(2026, 10, 26)]
+    found = outcomes(engine, log, kind, zone=ZoneInfo("Europe/Berlin"), days=days)
+
+    assert [(day.day, day.rows, day.labelled) for day in found] == [(days[1], 25, 25), (days[2], 1, 1)]
+    counts = [day.cells[:, 3].sum() if kind is OutcomeKind.DECISIONS else day.cells[0, 0] for day in found]
+    assert counts == [25, 1]
+
+
 def test_the_label_known_last_counts_and_a_null_takes_a_label_back(engine, log):
     rows = predictions(4, score=lambda n: 0.5)
     write(log, Stream.PREDICTIONS, rows, batch=1)

@@ -11,7 +11,21 @@ from tests.platform import Platform
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
 
-TABS = ("", "metrics/", "risks/", "incidents/", "data/", "columns/", "versions/", "passport/", "tokens/", "changes/", "chart/?metric=mape", "volume/")
+TABS = (
+    "",
+    "metrics/",
+    "risks/",
+    "incidents/",
+    "data/",
+    "columns/",
+    "performance/",
+    "versions/",
+    "passport/",
+    "tokens/",
+    "changes/",
+    "chart/?metric=mape",
+    "volume/",
+)
 EDITS = ("passport/edit/", "owners/", "risks/add/", "risks/add/?type=metric_out_of_bounds")
 
 

@@ -85,6 +85,8 @@ PAGES: dict[str, Need | tuple[Need, Need]] = {
     "models/<uuid:id>/incidents/": model(VIEW),
     "models/<uuid:id>/data/": model(VIEW),
     "models/<uuid:id>/columns/": model(VIEW),
+    "models/<uuid:id>/labels/": model(VIEW),
+    "models/<uuid:id>/performance/": model(VIEW),
     "models/<uuid:id>/versions/": model(VIEW),
     "models/<uuid:id>/passport/": model(VIEW),
     "models/<uuid:id>/passport/edit/": model(EDIT),

@@ -23,6 +23,7 @@ from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, OCTAVE, QUERIES, 
 from watchkeeper.wire import Stream
 
 Floats = NDArray[np.float64]
+Key = tuple[str, date, str]  # version, day, segment
 
 MOST_CLASSES = 50
 MOST_SEGMENTS = 200  # of a field, the largest ones of the days that are counted together
@@ -118,8 +119,8 @@ def _kind_of(schema: pa.Schema, column: str) -> str:
 
 def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays: pa.Table | None) -> Iterator[DayOutcomes]:
     """The answers of a run, split by version, day and segment."""
-    delayed = _by_key(delays) if delays is not None else {}
-    groups = _by_key(counted)
+    delayed = _by_key(delays, run) if delays is not None else {}
+    groups = _by_key(counted, run)
     kept = _largest(groups, counted) if field else {segment for _, _, segment in groups}
     classes = _classes(counted) if kind is OutcomeKind.CLASSES else ()
     cells = _cells(kind, counted, classes)
@@ -132,12 +133,12 @@ def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays
         rows, labelled = _totals(kind, counted, cells, part)
         yield DayOutcomes(
             version=version,
-            day=run.day(day),
+            day=day,
             field=field,
             segment=segment,
             rows=rows,
             labelled=labelled,
-            cells=cells[part],
+            cells=cells[part].sum(axis=0, keepdims=True) if kind is OutcomeKind.NUMBERS else cells[part],
             delays=late[delayed.get(key, [])],
             classes=classes,
         )
@@ -145,7 +146,8 @@ def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays
 
 def _totals(kind: OutcomeKind, counted: pa.Table, cells: Floats, part: list[int]) -> tuple[int, int]:
     if kind is OutcomeKind.NUMBERS:
-        return tuple(int(counted[name][part[0]].as_py()) for name in ("rows", "labelled"))  # type: ignore[return-value]
+        rows, labelled = (int(counted[name].to_numpy()[part].sum()) for name in ("rows", "labelled"))
+        return rows, labelled
     n, label = (cells[part, 3], cells[part, 2]) if kind is OutcomeKind.DECISIONS else (cells[part, 2], cells[part, 1])
     return int(n.sum()), int(n[label != UNKNOWN].sum())
 
@@ -171,7 +173,7 @@ def _classes(counted: pa.Table) -> tuple[str, ...]:
     return (*sorted(frequent, key=lambda name: (-frequent[name], name))[:MOST_CLASSES], "")
 
 
-def _largest(groups: Mapping[tuple[str, int, str], list[int]], counted: pa.Table) -> set[str]:
+def _largest(groups: Mapping[Key, list[int]], counted: pa.Table) -> set[str]:
     """The segments with most rows."""
     counts = _rows_of(counted)
     sizes: dict[str, int] = defaultdict(int)
@@ -184,9 +186,10 @@ def _rows_of(counted: pa.Table) -> NDArray[np.int64]:
     return np.asarray(counted["rows" if "rows" in counted.column_names else "n"].to_numpy(), dtype=np.int64)
 
 
-def _by_key(table: pa.Table) -> dict[tuple[str, int, str], list[int]]:
-    found: dict[tuple[str, int, str], list[int]] = defaultdict(list)
-    keys = zip(table["version"].to_pylist(), table["day"].to_pylist(), table["segment"].to_pylist(), strict=True)
+def _by_key(table: pa.Table, run: Run) -> dict[Key, list[int]]:
+    """Places of the rows of each version, day and segment."""
+    found: dict[Key, list[int]] = defaultdict(list)
+    keys = zip(table["version"].to_pylist(), map(run.day, table["day"].to_pylist()), table["segment"].to_pylist(), strict=True)
     for index, key in enumerate(keys):
         found[key].append(index)
     return found

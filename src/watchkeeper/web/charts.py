@@ -128,7 +128,7 @@ def thinned(points: Sequence[tuple[datetime, float]], buckets: int = 300) -> tup
     return tuple(sorted((kept | {points[-1][0]: points[-1][1]}).items()))
 
 
-def _local(at: datetime) -> str:
+def local_time(at: datetime) -> str:
     """The reader's wall clock, told to Vega as if it were UTC: it knows no other zone than its own."""
     return at.astimezone(timezone.get_current_timezone()).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -139,19 +139,19 @@ def _metric_spec(chart: MetricChart, width: int) -> Spec:
     shown = [Line(line.name, thinned(line.points)) for line in chart.lines if line.points]
     values = [value for line in shown for _, value in line.points]
     limits = [value for value in (chart.limits.lower, chart.limits.upper) if value is not None]
-    low, high = _domain(values + limits)
+    low, high = domain_of(values + limits)
     for first, last in _breaches(shown[0].points if shown else (), chart.limits):
         layers.append(_rect(first, last))
-    layers += _event_rules(chart.marks)
+    layers += event_rules(chart.marks)
     layers += _limit_layers(chart.limits)
     for line in reversed(shown):
         layers += _line_layers(line, is_main=line is shown[0], limits=chart.limits, names=len(shown) > 1)
-    layers += _event_names(chart.marks, width)
+    layers += event_names(chart.marks, width)
     scale = {"domain": [low, high], "nice": False, "zero": False}
-    return _frame(layers, chart.start, chart.end, scale, width=width, height=height)
+    return frame(layers, chart.start, chart.end, scale, width=width, height=height)
 
 
-def _domain(values: Sequence[float]) -> tuple[float, float]:
+def domain_of(values: Sequence[float]) -> tuple[float, float]:
     """A little more than all values, and never one point."""
     if not values:
         return 0.0, 1.0
@@ -178,24 +178,24 @@ def _breaches(points: Sequence[tuple[datetime, float]], limits: Limits) -> list[
 
 def _rect(first: datetime, last: datetime) -> Spec:
     return {
-        "data": {"values": [{"a": _local(first), "b": _local(last)}]},
+        "data": {"values": [{"a": local_time(first), "b": local_time(last)}]},
         "mark": {"type": "rect", "color": "var(--red-soft)", "aria": False},
         "encoding": {"x": {"field": "a", "type": "temporal"}, "x2": {"field": "b"}},
     }
 
 
-def _event_rules(marks: Sequence[Mark]) -> list[Spec]:
-    values = [{"t": _local(mark.at)} for mark in marks]
+def event_rules(marks: Sequence[Mark]) -> list[Spec]:
+    values = [{"t": local_time(mark.at)} for mark in marks]
     mark = {"type": "rule", "color": "var(--ink-3)", "strokeDash": [3, 3], "aria": False}
     return [{"data": {"values": values}, "mark": mark, "encoding": {"x": {"field": "t", "type": "temporal"}}}] if values else []
 
 
-def _event_names(marks: Sequence[Mark], width: int) -> list[Spec]:
+def event_names(marks: Sequence[Mark], width: int) -> list[Spec]:
     """The newest marks are named, on three heights, so that names do not run into each other; above the lines, so that their halo is."""
     mark = {"type": "text", "align": "right", "dx": -5, "color": "var(--ink-2)", "fontSize": 11, "aria": False, **HALO}
     return [
         {
-            "data": {"values": [{"t": _local(event.at), "l": event.label[:34]}]},
+            "data": {"values": [{"t": local_time(event.at), "l": event.label[:34]}]},
             "mark": mark,
             "encoding": {"x": {"field": "t", "type": "temporal"}, "y": {"value": 8 + 13 * (i % 3)}, "text": {"field": "l"}},
         }
@@ -208,19 +208,19 @@ def _limit_layers(limits: Limits) -> list[Spec]:
     for value, clear in ((limits.upper, limits.clear_upper), (limits.lower, limits.clear_lower)):
         if value is None:
             continue
-        layers.append(_rule(value, dash=None))
-        layers.append(_end_text(value, gettext("limit %(value)s") % {"value": present.number(value)}, "var(--ink-2)"))
+        layers.append(rule(value, dash=None))
+        layers.append(end_text(value, gettext("limit %(value)s") % {"value": present.number(value)}, "var(--ink-2)"))
         if clear is not None and clear != value:
-            layers.append(_rule(clear, dash=[1, 4]))
+            layers.append(rule(clear, dash=[1, 4]))
     return layers
 
 
-def _rule(value: float, dash: list[int] | None) -> Spec:
+def rule(value: float, dash: list[int] | None) -> Spec:
     mark = {"type": "rule", "color": "var(--c-limit)", "aria": False} | ({"strokeDash": dash} if dash else {})
     return {"data": {"values": [{"v": value}]}, "mark": mark, "encoding": {"y": {"field": "v", "type": "quantitative"}}}
 
 
-def _end_text(value: float, text: str, colour: str, *, weight: str = "normal", offset: int = 0) -> Spec:
+def end_text(value: float, text: str, colour: str, *, weight: str = "normal", offset: int = 0) -> Spec:
     return {
         "data": {"values": [{"v": value, "l": text}]},
         "mark": {
@@ -239,7 +239,7 @@ def _end_text(value: float, text: str, colour: str, *, weight: str = "normal", o
 
 
 def _line_layers(line: Line, *, is_main: bool, limits: Limits, names: bool) -> list[Spec]:
-    values = [{"t": _local(at), "v": value} for at, value in line.points]
+    values = [{"t": local_time(at), "v": value} for at, value in line.points]
     x, y = {"field": "t", "type": "temporal"}, {"field": "v", "type": "quantitative"}
     colour = "var(--c-now)" if is_main else "var(--control)"
     is_bad = is_main and limits.breaks(line.points[-1][1])
@@ -254,7 +254,7 @@ def _line_layers(line: Line, *, is_main: bool, limits: Limits, names: bool) -> l
             "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": "var(--red)" if is_bad else colour, "aria": False},
             "encoding": {"x": x, "y": y},
         },
-        _end_text(
+        end_text(
             last,
             text,
             "var(--ink)" if is_main else "var(--ink-2)",
@@ -265,7 +265,7 @@ def _line_layers(line: Line, *, is_main: bool, limits: Limits, names: bool) -> l
 
 
 def _volume_spec(chart: VolumeChart, width: int) -> Spec:
-    values = [{"t": _local(at), "v": count} for at, count in chart.counts]
+    values = [{"t": local_time(at), "v": count} for at, count in chart.counts]
     x, y = {"field": "t", "type": "temporal"}, {"field": "v", "type": "quantitative"}
     layers: list[Spec] = [
         {
@@ -278,14 +278,14 @@ def _volume_spec(chart: VolumeChart, width: int) -> Spec:
             "mark": {"type": "line", "interpolate": "step-after", "color": "var(--c-now)", "strokeWidth": 1.5, "aria": False},
             "encoding": {"x": x, "y": y},
         },
-        *_event_rules(chart.marks),
-        *_event_names(chart.marks, width),
+        *event_rules(chart.marks),
+        *event_names(chart.marks, width),
     ]
     top = max((count for _, count in chart.counts), default=1)
-    return _frame(layers, chart.start, chart.end, {"domain": [0, top * 1.1 or 1], "nice": False}, width=width, height=150)
+    return frame(layers, chart.start, chart.end, {"domain": [0, top * 1.1 or 1], "nice": False}, width=width, height=150)
 
 
-def _frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, width: int, height: int) -> Spec:
+def frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, width: int, height: int) -> Spec:
     """Axes and sizes that all charts share."""
     days = (end - start).total_seconds() / 86400
     pattern = "%H:%M" if days <= 3 else "%-d %b" if days <= 200 else "%b %Y"
@@ -299,20 +299,25 @@ def _frame(layers: list[Spec], start: datetime, end: datetime, scale: Spec, *, w
         "format": "~s" if scale["domain"][1] >= 10000 else "~f",
     }
     base: Spec = {
-        "data": {"values": [{"t": _local(start), "v": scale["domain"][0]}]},
+        "data": {"values": [{"t": local_time(start), "v": scale["domain"][0]}]},
         "mark": {"type": "point", "opacity": 0, "aria": False},
         "encoding": {
-            "x": {"field": "t", "type": "temporal", "axis": axis_x, "scale": {"type": "utc", "domain": [_local(start), _local(end)]}},
+            "x": {"field": "t", "type": "temporal", "axis": axis_x, "scale": {"type": "utc", "domain": [local_time(start), local_time(end)]}},
             "y": {"field": "v", "type": "quantitative", "axis": axis_y, "scale": scale},
         },
     }
+    return plain_frame([base, *layers], width=width, height=height)
+
+
+def plain_frame(layers: list[Spec], *, width: int, height: int) -> Spec:
+    """Sizes and looks that all charts share, with axes of their own."""
     return {
         "width": width,
         "height": height,
         "background": None,
         "autosize": {"type": "fit", "contains": "padding"},
         "padding": {"left": 0, "top": 6, "right": 8, "bottom": 0},
-        "layer": [base, *layers],
+        "layer": layers,
         "config": {
             "font": "sans-serif",
             "view": {"stroke": None},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from babel.dates import format_date
@@ -71,6 +72,20 @@ def integer(value: int) -> str:
 def signed(value: int) -> str:
     """A difference: always with its sign."""
     return f"{'+' if value > 0 else '−' if value < 0 else ''}{integer(abs(value))}"
+
+
+def figure(value: float) -> str:
+    """A metric in a column of others: three decimals up to 10, then four digits; a dash when it is not known."""
+    if not isfinite(value):
+        return "–"
+    return str(format_decimal(value, format="0.000", locale=language())) if abs(value) < 10 else number(value)
+
+
+def change(value: float) -> str:
+    """A difference of metrics: always with its sign."""
+    if not isfinite(value):
+        return "–"
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{figure(abs(value))}"
 
 
 def share(part: float) -> str:

@@ -155,6 +155,16 @@ def number(value: float | None) -> str:
 
 
 @register.filter
+def figure(value: float) -> str:
+    return present.figure(value)
+
+
+@register.filter
+def change(value: float) -> str:
+    return present.change(value)
+
+
+@register.filter
 def integer(value: int | None) -> str:
     return present.integer(value) if value is not None else "–"
 

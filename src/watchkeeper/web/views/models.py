@@ -25,7 +25,7 @@ from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry import services
-from watchkeeper.web import charts, column_page, model_page
+from watchkeeper.web import charts, column_page, labels_page, model_page, performance_page
 from watchkeeper.web.acting import attempt, button, keep_once, page_of, query_without_page, status_of, take_once
 from watchkeeper.web.change_lines import lines_of
 from watchkeeper.web.model_forms import DeclareForm, OwnersForm, PassportForm, SourcesForm
@@ -202,6 +202,24 @@ def columns(request: HttpRequest, id: UUID) -> HttpResponse:
         head.model, head.risks, window=window, sort=sort, search=search, opened=asked.get("column", ""), widths=charts.WIDTHS["two"], now=now()
     )
     return render(request, "model/columns.html", context)
+
+
+@signed_in
+def performance(request: HttpRequest, id: UUID) -> HttpResponse:
+    """How right the model was, as labels say, and how right it probably is."""
+    context = shown(request, id, "performance")
+    asked = request.GET
+    window = next((days for days in performance_page.WINDOWS if str(days) == asked.get("window")), 7)
+    context["page"] = performance_page.page(context["head"].model, metric=asked.get("metric", ""), window=window, widths=charts.WIDTHS[""], now=now())
+    quality = [risk for risk in context["head"].firing if risk.binding.type in performance_page.QUALITY]
+    return render(request, "model/performance.html", context | {"windows": performance_page.WINDOWS, "quality": quality})
+
+
+@signed_in
+def labels(request: HttpRequest, id: UUID) -> HttpResponse:
+    """How late the truth comes."""
+    context = shown(request, id, "labels")
+    return render(request, "model/labels.html", context | {"page": labels_page.page(context["head"].model, widths=charts.WIDTHS["two"], now=now())})
 
 
 @signed_in

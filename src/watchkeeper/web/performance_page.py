@@ -1,0 +1,232 @@
+"""What the Performance page shows: a metric as it came out and as it was estimated, all metrics, segments, and why it fell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import isfinite, nan
+from typing import TYPE_CHECKING
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from watchkeeper.analysis.causes import Why, why
+from watchkeeper.analysis.estimates import Estimator, estimator_of
+from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
+from watchkeeper.analysis.outcomes import SegmentHistory
+from watchkeeper.analysis.performance import Comparison, compare
+from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.stats.estimated import ESTIMATORS, TrackRecord, Trust
+from watchkeeper.stats.performance import Direction
+from watchkeeper.stats.result import Result
+from watchkeeper.web import model_page, present
+from watchkeeper.web.performance_chart import PerformanceChart, Value, performance_svg
+
+if TYPE_CHECKING:
+    from watchkeeper.registry.models import RegisteredModel
+
+WINDOWS = (1, 7, 28)
+SHOWN_DAYS = 180
+MOST_SEGMENTS = 30
+LEAST_ROWS = 30
+ALPHA = 0.001
+TOLERANCE = 0.05
+QUALITY = frozenset(
+    {"missing_values", "new_categories", "out_of_range", "unit_or_scale_change", "schema_changed", "duplicate_rows", "constant_prediction"}
+)
+LIGHTS = {"worse": "yellow", "steady": "green", "better": "green", "unknown": "grey"}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric: reference and current with its interval, and what that means."""
+
+    metric: OutcomeMetric
+    reference: Result | None
+    current: Result | None
+    change: float
+    verdict: str
+
+    @property
+    def colour(self) -> str:
+        return LIGHTS[self.verdict]
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    field: str
+    segment: str
+    rows: int
+    reference: Result | None
+    current: Result
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What is estimated for the last closed days, and how such estimates turned out."""
+
+    result: Result
+    first: date
+    last: date
+    record: TrackRecord
+    field: str
+    is_distrusted: bool
+
+    @property
+    def trust(self) -> str:
+        return {
+            Trust.TRUSTED: gettext("trusted"),
+            Trust.DISTRUSTED: gettext("distrusted"),
+            Trust.UNTESTED: gettext("not tested yet"),
+        }[self.record.trust]
+
+
+@dataclass(frozen=True)
+class Page:
+    history: SegmentHistory
+    metric: OutcomeMetric
+    metrics: tuple[OutcomeMetric, ...]
+    window: int
+    headline: Comparison | None
+    last: Result | None
+    last_days: tuple[date, ...]
+    rows: tuple[MetricRow, ...]
+    segments: tuple[SegmentRow, ...]
+    estimated: Estimated | None
+    why: Why | None
+    charts: tuple[SafeString, ...]
+    waiting: int
+
+    @property
+    def verdict(self) -> str:
+        return _verdict(self.headline)
+
+    @property
+    def colour(self) -> str:
+        return LIGHTS[self.verdict]
+
+
+def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[int], now: datetime) -> Page | None:
+    """None while no label ever came."""
+    history = segment_histories([model.id], now=now)[model.id]
+    if not history.labelled or history.kind is None:
+        return None
+    chosen = metric_named(metric, history.kind, history.days) or metric_named("", history.kind, history.days)
+    assert chosen
+    estimator = estimator_of(history) if chosen.name in ESTIMATORS and chosen in metrics_of(history.kind, history.days) else None
+    headline = compare(history, chosen, window=window)
+    last_days = history.mature[-window:]
+    return Page(
+        history=history,
+        metric=chosen,
+        metrics=tuple(metrics_of(history.kind, history.days)),
+        window=window,
+        headline=headline,
+        last=chosen.compute(history.of(last_days)) if last_days else None,
+        last_days=last_days,
+        rows=tuple(_row(history, each, window) for each in metrics_of(history.kind, history.days)),
+        segments=tuple(_segment_rows(history, chosen, last_days)),
+        estimated=_estimated(history, estimator, chosen, window) if estimator else None,
+        why=why(history, history.periods.judged[-window:], history.periods.reference) if headline else None,
+        charts=_charts(model, history, chosen, estimator, headline, window, widths, now),
+        waiting=len(history.by_day) - len(history.mature),
+    )
+
+
+def _verdict(found: Comparison | None) -> str:
+    if found is None or not (found.current.is_ok and found.reference.is_ok):
+        return "unknown"
+    if found.p_value < ALPHA and found.worse >= TOLERANCE * abs(found.reference.estimate):
+        return "worse"
+    return "better" if found.worse < 0 and found.p_value > 1 - ALPHA else "steady"
+
+
+def _row(history: SegmentHistory, metric: OutcomeMetric, window: int) -> MetricRow:
+    found = compare(history, metric, window=window)
+    current = found.current if found else metric.compute(history.of(history.mature[-window:])) if history.mature else None
+    change = found.current.estimate - found.reference.estimate if found else nan
+    return MetricRow(metric, found.reference if found else None, current, change, _verdict(found))
+
+
+def _segment_rows(history: SegmentHistory, metric: OutcomeMetric, days: Sequence[date]) -> list[SegmentRow]:
+    """Segments of the last mature days, the worst of each field first; small ones are left out."""
+    wanted, learned = set(days), set(history.periods.reference) if history.periods.is_learned else set()
+    found = []
+    for field, segments in history.segments.items():
+        of_field = []
+        for segment, entries in segments.items():
+            now = [entry for entry in entries if entry.day in wanted]
+            before = [entry for entry in entries if entry.day in learned]
+            rows = sum(entry.labelled for entry in now)
+            if rows >= LEAST_ROWS:
+                of_field.append(SegmentRow(field, segment, rows, metric.compute(before) if before else None, metric.compute(now)))
+        found += sorted(of_field, key=lambda row: _badness(metric, row.current))[:MOST_SEGMENTS]
+    return found
+
+
+def _badness(metric: OutcomeMetric, result: Result) -> float:
+    if not isfinite(result.estimate):
+        return float("inf")
+    if metric.direction is Direction.NEAREST:
+        return -abs(result.estimate - metric.ideal)
+    return result.estimate if metric.direction is Direction.HIGHER else -result.estimate
+
+
+def _estimated(history: SegmentHistory, estimator: Estimator, metric: OutcomeMetric, window: int) -> Estimated:
+    days = tuple(history.by_day)[-window:]
+    record = estimator.record(metric.name, window=max(window, 7))
+    return Estimated(
+        result=estimator.estimate(metric.name, days),
+        first=days[0],
+        last=days[-1],
+        record=record,
+        field=estimator.field,
+        is_distrusted=record.trust is Trust.DISTRUSTED,
+    )
+
+
+def _charts(
+    model: RegisteredModel,
+    history: SegmentHistory,
+    metric: OutcomeMetric,
+    estimator: Estimator | None,
+    headline: Comparison | None,
+    window: int,
+    widths: Sequence[int],
+    now: datetime,
+) -> tuple[SafeString, ...]:
+    days = [day for day in history.by_day if history.ends[day] >= now - timedelta(days=SHOWN_DAYS)]
+    windows = [tuple(days[max(0, end - window) : end]) for end in range(len(days), 0, -window)][::-1]
+    windows = [part for part in windows if len(part) == window] or windows
+    if len(windows) < 2:
+        return ()
+    mature = set(history.mature)
+    ripe: list[Value] = []
+    early: list[Value] = []
+    estimated: list[Value] = []
+    for part in windows:
+        entries = history.of(part)
+        result, at = metric.compute(entries), history.ends[part[-1]]
+        if isfinite(result.estimate):
+            (ripe if mature.issuperset(part) else early).append(_value(at, result))
+        if estimator:
+            guess = estimator.estimate(metric.name, part)
+            estimated += [_value(at, guess)] if isfinite(guess.estimate) else []
+    start = history.ends[windows[0][-1]]
+    reference = headline.reference.estimate if headline and isfinite(headline.reference.estimate) else None
+    chart = PerformanceChart(
+        title=present.translated(metric.title),
+        start=start,
+        end=history.ends[windows[-1][-1]],
+        realised=tuple(ripe),
+        preliminary=tuple(early),
+        estimated=tuple(estimated),
+        reference=reference,
+        marks=tuple(model_page.marks(model, since=start)),
+    )
+    return tuple(performance_svg(chart, width=width) for width in widths)
+
+
+def _value(at: datetime, result: Result) -> Value:
+    return Value(at, result.estimate, result.low, result.high)
