@@ -52,7 +52,7 @@ def test_a_fall_is_shown_with_its_reason(owner: Client, flattened: RegisteredMod
 
     assert re.search(r"ROC AUC 0\.[67]\d", html)
     assert "It was 0.8" in html
-    assert "the same inputs have come to mean something else" in html
+    assert "The same inputs have come to mean something else" in html
     assert "Retrain on labels since then" in html
     assert re.search(r"<dt>From another meaning</dt><dd>\+0\.0[789]", html)
     assert "Do not rely on it: the truth missed the last two estimates." in html

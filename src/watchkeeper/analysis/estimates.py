@@ -14,7 +14,7 @@ from scipy.stats import chi2
 
 from watchkeeper.analysis.metrics import score_table
 from watchkeeper.analysis.outcomes import Periods, SegmentHistory
-from watchkeeper.analysis.performance import windows_of
+from watchkeeper.analysis.performance import robust_effect, windows_of
 from watchkeeper.stats.estimated import CalibrationMap, Estimate, TrackRecord, estimates, track_record
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
@@ -120,14 +120,14 @@ def _departure(common: CalibrationMap, entries: Sequence[DayOutcomes]) -> float 
 
 
 def _spread(estimator: Estimator, metric: str) -> float:
-    """Root of the mean squared (truth - estimate) / band over the reference's days, at least 1."""
+    """By how much more reference days lie off their estimate than the band says, at least 1; freak days do not count."""
     squares = []
     for day in estimator.periods.reference:
         estimate = estimates(_tables(estimator.history, estimator.field, [day]), estimator.calibration)[metric]
         truth = METRICS[metric].compute(score_table(estimator.history.of([day])))
         if estimate.result.is_ok and truth.validity is Validity.OK and estimate.sd > 0:
             squares.append(((truth.estimate - estimate.result.estimate) / estimate.sd) ** 2)
-    return max(1.0, sqrt(sum(squares) / len(squares))) if squares else 1.0
+    return sqrt(robust_effect(squares)) if squares else 1.0
 
 
 def _widened(found: Estimate, spread: float) -> Result:

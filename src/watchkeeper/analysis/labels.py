@@ -10,6 +10,7 @@ from math import sqrt
 from scipy.stats import norm
 
 from watchkeeper.analysis.outcomes import OutcomeHistory
+from watchkeeper.analysis.performance import robust_effect
 from watchkeeper.telemetry.outcomes import DayOutcomes, delay_bounds
 
 _LEAST_EXPECTED = 5.0  # labels: below, nothing can be told
@@ -91,11 +92,11 @@ def _counted(history: OutcomeHistory, due: Sequence[date], before: Sequence[date
 
 
 def _design_effect(history: OutcomeHistory, before: Sequence[date], share: float, age: float) -> float:
-    """Mean squared departure of the earlier days at this age, in units of what their rows explain; at least 1."""
+    """How much more the earlier days differ at this age than their rows explain, at least 1."""
     if not 0 < share < 1:
         return 1.0
     squares = [_rows(history, day) * (share_by(history.of([day]), age) - share) ** 2 / (share * (1 - share)) for day in before]
-    return max(1.0, sum(squares) / (len(squares) - 1))
+    return robust_effect(squares)
 
 
 def _arrived(entries: Sequence[DayOutcomes], age: float) -> float:

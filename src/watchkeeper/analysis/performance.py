@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import hypot, inf, isfinite, nan, sqrt
+from statistics import median
 
 from scipy.special import stdtr
 
@@ -16,6 +17,7 @@ from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import Z_95
 
 _LEAST_DAYS = 5  # to tell how much days differ
+_CHI2_MEDIAN = 0.45493642311957283  # of one degree of freedom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +91,19 @@ def worse_by(metric: OutcomeMetric, current: float, reference: float) -> float:
 
 
 def design_effect(of_days: Sequence[Result], whole: Result) -> float:
-    """Mean of ((day - whole) / standard error)², at least 1: how much more days differ than the chance of their rows."""
+    """How much more days differ than the chance of their rows: the median of ((day - whole) / standard error)² over that of chi-square, at least 1.
+
+    The median, because a freak day of the reference (a storm, an outage) is no measure of usual ones.
+    """
     judged = [day for day in of_days if day.validity is Validity.OK and isfinite(day.estimate) and 0 < standard_error(day) < inf]
     if len(judged) < _LEAST_DAYS or not isfinite(whole.estimate):
         return 1.0
-    squares = sum(((day.estimate - whole.estimate) / standard_error(day)) ** 2 for day in judged)
-    return max(1.0, squares / (len(judged) - 1))
+    return robust_effect(((day.estimate - whole.estimate) / standard_error(day)) ** 2 for day in judged)
+
+
+def robust_effect(squares: Iterable[float]) -> float:
+    """The factor by which squared standardised departures are too large, at least 1."""
+    return max(1.0, median(squares) / _CHI2_MEDIAN)
 
 
 def windows_of(periods: Periods, window: int) -> Iterator[tuple[date, ...]]:

@@ -68,8 +68,8 @@ class Page:
         return self.recent is not None and self.recent.p_value < 0.001 and self.recent.missing > 0.2
 
 
-def page(model: RegisteredModel, *, widths: Sequence[int], now: datetime) -> Page | None:
-    """None while no label ever came."""
+def page(model: RegisteredModel, *, widths: Sequence[int], whole: Sequence[int], now: datetime) -> Page | None:
+    """None while no label ever came. `widths` are those of half a page, `whole` of a whole one."""
     history = segment_histories([model.id], now=now)[model.id]
     if not history.labelled:
         return None
@@ -158,7 +158,7 @@ def _days_spec(history: OutcomeHistory, width: int) -> Spec:
         labelled, total = sum(entry.labelled for entry in entries), sum(entry.rows for entry in entries)
         at = charts.local_time(datetime.combine(day, time(12), UTC))
         rows += [{"t": at, "v": labelled, "p": "now" if day in mature else "soon"}, {"t": at, "v": total - labelled, "p": "none"}]
-    colours = {"domain": ["now", "soon", "none"], "range": ["var(--c-now)", "var(--c-ref-2)", "var(--c-ref)"]}
+    colours = {"domain": ["now", "soon", "none"], "range": ["var(--c-now)", "color-mix(in srgb, var(--c-now) 45%, transparent)", "var(--c-ref)"]}
     bar: Spec = {
         "data": {"values": rows},
         "mark": {"type": "bar", "width": {"band": 0.8}, "aria": False},

@@ -219,7 +219,8 @@ def performance(request: HttpRequest, id: UUID) -> HttpResponse:
 def labels(request: HttpRequest, id: UUID) -> HttpResponse:
     """How late the truth comes."""
     context = shown(request, id, "labels")
-    return render(request, "model/labels.html", context | {"page": labels_page.page(context["head"].model, widths=charts.WIDTHS["two"], now=now())})
+    context["page"] = labels_page.page(context["head"].model, widths=charts.WIDTHS["two"], whole=charts.WIDTHS[""], now=now())
+    return render(request, "model/labels.html", context)
 
 
 @signed_in

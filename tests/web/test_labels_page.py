@@ -1,0 +1,42 @@
+"""The Labels page: how late labels come, and whether they come as they used to."""
+
+from datetime import timedelta
+
+from django.test import Client
+
+from tests.platform import Platform
+from tests.risks.story import LabelledModel, scored_row
+from watchkeeper.registry.models import RegisteredModel
+
+
+def read(client: Client, model: RegisteredModel) -> str:
+    answer = client.get(f"/models/{model.id}/labels/")
+    assert answer.status_code == 200
+    return answer.content.decode().replace("\u00a0", " ")
+
+
+def test_without_labels_it_says_what_to_send(owner: Client, platform: Platform) -> None:
+    assert "No label has come yet" in read(owner, platform.register())
+
+
+def test_the_delay_is_told_with_the_days_that_wait(owner: Client, platform: Platform) -> None:
+    model = platform.register()
+    LabelledModel(platform, model, delay=timedelta(days=5)).days(20, row=lambda rng: scored_row(rng) | {"region": "north"})
+
+    html = read(owner, model)
+
+    assert "Nine of ten labels come within 5 d" in html
+    assert "<dt>Mature days</dt><dd>15</dd>" in html
+    assert "<dt>Days still waiting</dt><dd>5</dd>" in html
+    assert "north" in html
+    assert html.count('class="plot') == 4
+
+
+def test_labels_that_stay_away_are_said_first(owner: Client, platform: Platform) -> None:
+    model = platform.register()
+    labelled = LabelledModel(platform, model)
+    labelled.days(12)
+    labelled.delay = timedelta(days=300)
+    labelled.days(3)
+
+    assert "<b>Labels are late</b>" in read(owner, model)
