@@ -40,6 +40,8 @@ NEEDS: dict[tuple[str, str], object] = {
     ("POST", "/models/{id}/metrics"): Ability.EDIT,
     ("DELETE", "/models/{id}/metrics/{name}"): Ability.EDIT,
     ("GET", "/models/{id}/points"): Ability.VIEW,
+    ("GET", "/models/{id}/performance"): Ability.VIEW,
+    ("GET", "/models/{id}/slo"): Ability.VIEW,
     ("GET", "/models/{id}/sources"): Ability.VIEW,
     ("POST", "/models/{id}/sources"): Ability.EDIT,
     ("DELETE", "/models/{id}/sources/{source_id}"): Ability.EDIT,

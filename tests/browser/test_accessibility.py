@@ -28,6 +28,7 @@ PAGES = {
     "model-passport": "{model}passport/",
     "model-columns": "{model}columns/?column=f.hour",
     "model-labels": "{model}labels/",
+    "model-slo": "{model}slo/",
     "model-performance": "{model}performance/",
     "model-versions": "{model}versions/",
     "model-data": "{model}data/",

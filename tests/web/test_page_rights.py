@@ -87,6 +87,8 @@ PAGES: dict[str, Need | tuple[Need, Need]] = {
     "models/<uuid:id>/columns/": model(VIEW),
     "models/<uuid:id>/labels/": model(VIEW),
     "models/<uuid:id>/performance/": model(VIEW),
+    "models/<uuid:id>/slo/": model(VIEW),
+    "models/<uuid:id>/slo/openslo.yaml": model(VIEW),
     "models/<uuid:id>/versions/": model(VIEW),
     "models/<uuid:id>/passport/": model(VIEW),
     "models/<uuid:id>/passport/edit/": model(EDIT),

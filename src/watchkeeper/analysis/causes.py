@@ -102,7 +102,8 @@ def _strata(learned: ScoreTable, table: ScoreTable, by_decisions: bool) -> tuple
     n = learned.n_labelled
     place = np.minimum((_STRATA * (np.cumsum(n) - n / 2) / max(n.sum(), 1)).astype(np.int64), _STRATA - 1)
     rows, loss = (
-        np.asarray(np.bincount(place, weights=weights, minlength=_STRATA), dtype=np.float64) for weights in (table.n_labelled, _losses(table, by_decisions))
+        np.asarray(np.bincount(place, weights=weights, minlength=_STRATA), dtype=np.float64)
+        for weights in (table.n_labelled, _losses(table, by_decisions))
     )
     return rows, np.divide(loss, rows, out=np.full(_STRATA, np.nan), where=rows > 0)
 

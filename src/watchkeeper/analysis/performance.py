@@ -60,7 +60,7 @@ def compare(history: OutcomeHistory, metric: OutcomeMetric, *, window: int) -> C
 def compare_results(metric: OutcomeMetric, *, current: Result, reference: Result, of_days: Sequence[Result], days: Sequence[date]) -> Comparison:
     """`of_days` are the reference's days by themselves: they tell how much days differ."""
     worse = worse_by(metric, current.estimate, reference.estimate)
-    effect = design_effect(of_days, reference)
+    effect = design_effect(of_days)
     error = sqrt(effect) * hypot(standard_error(current), standard_error(reference))
     freedom = max(1, len(of_days) - 1)
     p_value = float(1 - stdtr(freedom, worse / error)) if isfinite(worse) and 0 < error < inf else nan
@@ -90,15 +90,16 @@ def worse_by(metric: OutcomeMetric, current: float, reference: float) -> float:
     return reference - current if metric.direction is Direction.HIGHER else current - reference
 
 
-def design_effect(of_days: Sequence[Result], whole: Result) -> float:
-    """How much more days differ than the chance of their rows: the median of ((day - whole) / standard error)² over that of chi-square, at least 1.
+def design_effect(of_days: Sequence[Result]) -> float:
+    """How much more days differ than the chance of their rows: the median of ((day - middle day) / standard error)² over that of chi-square.
 
-    The median, because a freak day of the reference (a storm, an outage) is no measure of usual ones.
+    At least 1. Medians, because a freak day of the reference (a storm, an outage) is no measure of usual ones.
     """
     judged = [day for day in of_days if day.validity is Validity.OK and isfinite(day.estimate) and 0 < standard_error(day) < inf]
-    if len(judged) < _LEAST_DAYS or not isfinite(whole.estimate):
+    if len(judged) < _LEAST_DAYS:
         return 1.0
-    return robust_effect(((day.estimate - whole.estimate) / standard_error(day)) ** 2 for day in judged)
+    middle = median(day.estimate for day in judged)
+    return robust_effect(((day.estimate - middle) / standard_error(day)) ** 2 for day in judged)
 
 
 def robust_effect(squares: Iterable[float]) -> float:

@@ -12,7 +12,7 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel
 
 from watchkeeper import __version__, wire
-from watchkeeper.api import accounts, alerts, changes, incidents, models, monitoring, risks
+from watchkeeper.api import accounts, alerts, changes, incidents, models, monitoring, outcomes, risks
 from watchkeeper.api.auth import authenticate
 from watchkeeper.api.problems import headers, problem
 from watchkeeper.core.errors import InvalidInput, Unavailable, WatchkeeperError
@@ -27,7 +27,7 @@ api = NinjaAPI(
     urls_namespace="api",
     docs_url=None,
 )
-for router in (models.router, monitoring.router, risks.router, incidents.router, alerts.router, accounts.router, changes.router):
+for router in (models.router, outcomes.router, monitoring.router, risks.router, incidents.router, alerts.router, accounts.router, changes.router):
     api.add_router("", router)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from math import isnan
 
 from pydantic import Field
@@ -15,6 +15,10 @@ from watchkeeper.core.text import N_, Argument, Text
 from watchkeeper.risks import RiskParams
 
 PROBLEMS = ("", "binary", "multiclass", "regression", "forecasting")
+PROBLEMS_WITH_NUMBERS = ("", "regression", "forecasting")
+
+_NO_LABEL = N_("no label has come yet")
+_NOT_MATURE = N_("no day has enough of its labels yet to be judged")
 
 
 class OutcomeParams(RiskParams):
@@ -41,16 +45,29 @@ def wanted_metric(history: OutcomeHistory, name: str) -> OutcomeMetric | Finding
 def obstacle(history: OutcomeHistory, max_age: timedelta) -> Finding | None:
     """Why nothing can be judged; None when something can."""
     if not history.labelled:
-        return Finding.unknown(Text(N_("no label has come yet")))
+        return Finding.unknown(Text(_NO_LABEL))
     if not history.mature:
-        return Finding.unknown(Text(N_("no day has enough of its labels yet to be judged")))
+        return Finding.unknown(Text(_NOT_MATURE))
     if not history.periods.is_learned:
         facts: dict[str, Argument] = {"days": len(history.periods.reference), "needed": LEAST_LEARNED}
         return Finding.unknown(Text(N_("{days:integer} of the {needed:integer} days with labels that later ones are compared with are there"), facts))
     if not history.periods.judged:
         return Finding.unknown(Text(N_("the first four weeks, with which later days are compared, are not over")))
+    return _too_old(history, history.periods.judged[-1], max_age)
+
+
+def days_by_themselves(history: OutcomeHistory, *, window: int, max_age: timedelta) -> tuple[date, ...] | Finding:
+    """The last mature days of the version in use, for what compares them with no others; or why nothing can be judged."""
+    if not history.labelled:
+        return Finding.unknown(Text(_NO_LABEL))
+    days = tuple(day for day in history.mature if history.main_version(day) == history.version)[-window:]
+    if not days:
+        return Finding.unknown(Text(_NOT_MATURE))
+    return _too_old(history, days[-1], max_age) or days
+
+
+def _too_old(history: OutcomeHistory, last: date, max_age: timedelta) -> Finding | None:
     delay = 0.0 if isnan(history.usual_delay) else history.usual_delay
-    last = history.periods.judged[-1]
     if history.age(last) > delay + max_age / timedelta(days=1):
         return Finding.unknown(Text(N_("the last day with enough labels is {day}"), {"day": str(last)}), data=DataState.STALE)
     return None

@@ -51,7 +51,7 @@ def evaluate(evidence: OutcomeHistory, params: Params) -> Finding:
     current, usual = _share(evidence.of(days)), _share(evidence.of(evidence.periods.reference))
     if not (current.is_ok and usual.is_ok):
         return Finding.unknown(Text(N_("{rows:integer} predictions are too few to tell a share of labels"), {"rows": current.n}))
-    effect = design_effect([_share(evidence.of([day])) for day in evidence.periods.reference], usual)
+    effect = design_effect([_share(evidence.of([day])) for day in evidence.periods.reference])
     limit = max(usual.estimate * (1 - params.tolerance), params.least)
     facts: dict[str, Argument] = {
         "share": current.estimate,

@@ -19,13 +19,14 @@ from watchkeeper.accounts import queries as accounts
 from watchkeeper.accounts.rights import Ability, units_where
 from watchkeeper.alerts import flow
 from watchkeeper.core.errors import InvalidInput
+from watchkeeper.core.settings import settings
 from watchkeeper.history import queries as history
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry import services
-from watchkeeper.web import charts, column_page, labels_page, model_page, performance_page
+from watchkeeper.web import charts, column_page, labels_page, model_page, performance_page, slo_page
 from watchkeeper.web.acting import attempt, button, keep_once, page_of, query_without_page, status_of, take_once
 from watchkeeper.web.change_lines import lines_of
 from watchkeeper.web.model_forms import DeclareForm, OwnersForm, PassportForm, SourcesForm
@@ -221,6 +222,23 @@ def labels(request: HttpRequest, id: UUID) -> HttpResponse:
     context = shown(request, id, "labels")
     context["page"] = labels_page.page(context["head"].model, widths=charts.WIDTHS["two"], whole=charts.WIDTHS[""], now=now())
     return render(request, "model/labels.html", context)
+
+
+@signed_in
+def slo(request: HttpRequest, id: UUID) -> HttpResponse:
+    """The objectives of a model, and what is left of their budgets."""
+    context = shown(request, id, "slo")
+    context["page"] = slo_page.page(context["head"].model, context["head"].risks, widths=charts.WIDTHS[""], now=now())
+    return render(request, "model/slo.html", context)
+
+
+@signed_in
+def openslo(request: HttpRequest, id: UUID) -> HttpResponse:
+    """The objectives as a file for other tools."""
+    head = shown(request, id, "slo")["head"]
+    address = f"{settings().base_url}/api/v1/models/{id}/slo"
+    document = slo_page.export(head.model, head.risks, address=address, now=now())
+    return HttpResponse(document, content_type="application/yaml", headers={"Content-Disposition": f'attachment; filename="openslo-{id}.yaml"'})
 
 
 @signed_in
