@@ -36,7 +36,7 @@ class Params(OutcomeParams):
 DEFAULTS = Defaults(schedule={"every": "6h"}, criticality=1)
 
 PLAN = (
-    N_("Look at the calibration chart: are all scores too high or too low, or those of one end?"),
+    N_("Look at the Performance page: are probabilities too high or too low, since when, in which segments?"),
     N_("All too high or low: did the share of positives change, by season, price or policy? Did training rows have another share?"),
     N_("Calibrate again on the newest mature labels; check cut-offs and everything that multiplies the probability."),
     N_("Ranking worse as well: look at the performance drop, and retrain."),

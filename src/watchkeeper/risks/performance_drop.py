@@ -106,7 +106,7 @@ EXAMPLES = (
     Example(title=N_("a week whose scores say less"), evidence=_decisions(8), outcome=Outcome.FIRED),
     Example(title=N_("a fall that is sure among so many rows, and small"), evidence=_decisions(8, truth=0.95, rows=50_000), outcome=Outcome.QUIET),
     Example(title=N_("a limit that is passed"), evidence=_decisions(0), outcome=Outcome.FIRED, params={"limit": 0.9}),
-    Example(title=N_("errors half a unit larger"), evidence=_errors(1.0), outcome=Outcome.FIRED, params={"metric": "mean_absolute_error"}),
+    Example(title=N_("predictions one unit too high"), evidence=_errors(1.0), outcome=Outcome.FIRED, params={"metric": "mean_absolute_error"}),
     Example(title=N_("a metric that these labels do not give"), evidence=_errors(0.0), outcome=Outcome.UNKNOWN, params={"metric": "f1"}),
     Example(title=N_("five days with labels"), evidence=_decisions(0, days=6), outcome=Outcome.UNKNOWN),
     Example(
