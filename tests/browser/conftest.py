@@ -21,7 +21,9 @@ QUIET = ["--no-first-run", "--disable-background-networking", "--disable-compone
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("browser") / "data", settings={"WATCHKEEPER_PROFILE_REFRESH_SECONDS": "0"}) as running:
+    with Server(
+        tmp_path_factory.mktemp("browser") / "data", settings={"WATCHKEEPER_PROFILE_REFRESH_SECONDS": "0", "WATCHKEEPER_LOG_COMMIT_SECONDS": "0"}
+    ) as running:
         yield running
 
 

@@ -117,6 +117,7 @@ PAGES: dict[str, Need | tuple[Need, Need]] = {
     "incidents/<int:number>/cause/": button(model(WORK)),
     "incidents/<int:number>/steps/<int:position>/": button(model(WORK)),
     "incidents/<int:number>/chart/": fragment(model(VIEW)),
+    "incidents/<int:number>/why/": fragment(model(VIEW)),
     # registration
     "models/new/": somewhere(EDIT),
     "models/<uuid:id>/setup/": model(EDIT),

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING
 
+from watchkeeper import risks
+from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory
+from watchkeeper.core.evidence import MetricHistory
 from watchkeeper.core.text import Text
 from watchkeeper.incidents import queries
 from watchkeeper.monitoring.effective import effective_of
 from watchkeeper.monitoring.lights import cutoffs
 from watchkeeper.registry import queries as registry
+from watchkeeper.web import charts, performance_page
 
 if TYPE_CHECKING:
     from watchkeeper.accounts.models import Person
@@ -90,9 +96,39 @@ def colour(incident: Incident) -> str:
 
 
 def metric_of(incident: Incident) -> str:
-    """The metric the risk is about, when its parameters name one and it can be drawn without a segment."""
+    """The reported metric the risk is about, when its parameters name one and it can be drawn without a segment."""
     given = effective_of(incident.binding).as_json()
-    return str(given.get("metric") or "") if not given.get("segment") else ""
+    return str(given.get("metric") or "") if subject_of(incident) is Subject.REPORTED and not given.get("segment") else ""
+
+
+class Subject(Enum):
+    """What a risk looks at, as far as the incident can show it."""
+
+    REPORTED = "reported"
+    OUTCOMES = "outcomes"
+    COLUMNS = "columns"
+    OTHER = "other"
+
+
+def subject_of(incident: Incident) -> Subject:
+    found = risks.catalogue().get(incident.binding.type)
+    if found is None:
+        return Subject.OTHER
+    subjects = {MetricHistory: Subject.REPORTED, OutcomeHistory: Subject.OUTCOMES, SegmentHistory: Subject.OUTCOMES, ColumnHistory: Subject.COLUMNS}
+    return subjects.get(found.needs, Subject.OTHER)
+
+
+def outcomes_of(incident: Incident, *, now: datetime) -> performance_page.Page | None:
+    """Performance as the risk looks at it: its metric where it has one, over its window."""
+    given = effective_of(incident.binding).as_json()
+    window = int(given.get("window") or 7)
+    return performance_page.page(incident.model, metric=str(given.get("metric") or ""), window=window, widths=charts.WIDTHS[""], now=now)
+
+
+def column_of(incident: Incident) -> str:
+    """The column of the log that the incident concerns most."""
+    part = incident.parts[0] if incident.parts else ""
+    return part if part in ("", "prediction", "score") or part.startswith("score.") else f"f.{part}"
 
 
 def assignable(incident: Incident) -> list[Person]:

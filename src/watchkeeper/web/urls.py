@@ -52,6 +52,7 @@ MAIN = [
     path("incidents/<int:number>/cause/", incidents.cause, name="incident_cause"),
     path("incidents/<int:number>/steps/<int:position>/", incidents.step, name="incident_step"),
     path("incidents/<int:number>/chart/", incidents.chart, name="incident_chart"),
+    path("incidents/<int:number>/why/", incidents.why, name="incident_why"),
 ]
 
 # sign-in, registration, people, channels, inbox, sources, policies, changes

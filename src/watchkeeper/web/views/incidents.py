@@ -19,7 +19,7 @@ from watchkeeper.incidents import queries, services
 from watchkeeper.incidents.causes import Cause
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.registry import queries as registry
-from watchkeeper.web import charts, incident_page, model_page
+from watchkeeper.web import charts, incident_page, model_page, performance_page
 from watchkeeper.web.acting import attempt, button, page_of, query_without_page, status_of
 from watchkeeper.web.model_forms import AcknowledgeForm, ResolveForm
 from watchkeeper.web.page import now, person_of, signed_in, wants_fragment
@@ -70,6 +70,8 @@ def _context(request: HttpRequest, incident: Incident, **forms: Any) -> dict[str
         "still_fires": still_fires,
         "cost": incident_page.cost(incident, now=now()),
         "metric": incident_page.metric_of(incident),
+        "subject": incident_page.subject_of(incident).value,
+        "column": incident_page.column_of(incident),
         "may_work": may_work,
         "people": incident_page.assignable(incident) if may_work else [],
         "causes": [(value, gettext(str(label))) for value, label in Cause.choices],
@@ -153,3 +155,13 @@ def chart(request: HttpRequest, number: int) -> HttpResponse:
     drawn = model_page.metric_chart(incident.model, monitoring.bound_risks(incident.model_id), incident_page.metric_of(incident), days=days, now=end)
     svgs = [charts.metric_svg(drawn, width=width) for width in charts.WIDTHS[""]] if any(line.points for line in drawn.lines) else []
     return render(request, "incidents/chart.html", {"svgs": svgs})
+
+
+@require_GET
+@signed_in
+def why(request: HttpRequest, number: int) -> HttpResponse:
+    """A fragment: the performance the incident is about, and why it fell."""
+    incident = queries.incident_for(person_of(request), number)
+    page = incident_page.outcomes_of(incident, now=now()) if incident_page.subject_of(incident) is incident_page.Subject.OUTCOMES else None
+    quality = [risk for risk in monitoring.bound_risks(incident.model_id) if risk.is_counted and risk.binding.type in performance_page.QUALITY]
+    return render(request, "incidents/why.html", {"page": page, "quality": quality, "model": incident.model})
