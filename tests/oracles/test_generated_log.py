@@ -102,10 +102,6 @@ def test_planted_drifts_are_found_without_false_alarms(month: Month, oracle: Ora
     assert ours.false + ours.early <= MOST_FALSE
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="days that drift are among the first 28, of which it is learned how much days differ: drift looks usual (docs/guide/oracles.md)",
-)
 def test_planted_drifts_are_found_in_the_first_weeks_after_release(month: Month) -> None:
     """Reference rows are sent, but no day of theirs is in the log: what days usually differ by is learned of those that are judged."""
     ours = _alarms(month, has_reference=True, is_logged=False)

@@ -4,17 +4,39 @@ from math import nan
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import f as f_distribution
+from scipy.stats import norm
 
 from watchkeeper.stats.distances import chi_square
-from watchkeeper.stats.drift import UNKNOWN_SPREAD, SlowDrift, Spread, Verdict, f_sf, judge, learn_spread, rank_p_value, same_phase
+from watchkeeper.stats.drift import (
+    UNKNOWN_SPREAD,
+    SlowDrift,
+    Spread,
+    Verdict,
+    change_of,
+    effective_rows,
+    judge,
+    law_of,
+    learn_spread,
+    rank_p_value,
+    same_phase,
+)
 
-KNOWN = Spread(1.0, 500.0, 56)
+KNOWN = Spread(1.0, 9.0, 5000.0, 55.0, 56)
+INNER = norm.ppf(np.arange(1, 10) / 10)
 
 
-def days(count: int, *, rows: int = 5000, concentration: float = 2000, seed: int = 1, bins: int = 10) -> np.ndarray:
+def days(count: int, *, rows: int = 5000, concentration: float = 2000, seed: int = 1, bins: int = 10) -> NDArray[np.int64]:
     """Days whose shares differ by themselves: Dirichlet day effects."""
     chance = np.random.default_rng(seed)
     return np.array([chance.multinomial(rows, chance.dirichlet(np.full(bins, concentration / bins))) for _ in range(count)])
+
+
+def shifted(by: ArrayLike, *, rows: int = 2000, seed: int = 1) -> NDArray[np.int64]:
+    """Days whose mean has shifted by so many standard deviations each, in ten bins."""
+    chance, edges = np.random.default_rng(seed), norm.cdf(INNER - np.asarray(by)[:, None])
+    return chance.multinomial(rows, np.diff(edges, prepend=0.0, append=1.0, axis=1))
 
 
 def test_the_martingale_of_the_case() -> None:
@@ -32,6 +54,66 @@ def test_the_design_effect_is_learned() -> None:
 
     assert np.mean(learned) == pytest.approx(3.5, rel=0.03)
     assert learn_spread(days(56, concentration=1e9)).phi == pytest.approx(1.0, abs=0.15)
+
+
+def test_with_every_bin_moving_by_itself_it_is_the_f_test() -> None:
+    """F = X²/((B-1) φ) with (B-1) (windows - 1) degrees of freedom, for windows as large as those learned from."""
+    spread = Spread(3.5, 9.0, 5000.0, 55.0, 56)
+    law = law_of(9.0, spread, rows=5000.0)
+
+    assert law.phi == pytest.approx(3.5)
+    assert float(law.sf(100.0)) == pytest.approx(f_distribution.sf(100 / (9 * 3.5), 9, 9 * 55))
+
+
+def test_larger_windows_are_expected_to_differ_more() -> None:
+    """What days add grows with the rows: φ = 1 + (n - 1) / (A + 1) for any n, learned at 500 rows and at 5,000."""
+    small, large = (np.mean([learn_spread(days(56, rows=rows, seed=seed)).phi for seed in range(30)]) for rows in (500, 5000))
+    law = law_of(9.0, Spread(float(small), 9.0, 500.0, 55.0, 56), rows=5000.0)
+
+    assert small == pytest.approx(1.25, rel=0.03)
+    assert law.phi == pytest.approx(large, rel=0.05)
+    assert law.learned < 9 * 55 / 10  # a tenth was seen, the rest is extrapolated
+    assert law_of(9.0, KNOWN._replace(phi=3.5), rows=500.0).phi == pytest.approx(1.25)
+
+
+def test_what_could_not_be_seen_in_small_windows_may_show_in_large_ones() -> None:
+    """No day effect was seen at 5,000 rows; at a hundred times as many one may show, and a shift of the shares by a tenth is drift all the same."""
+    law = law_of(9.0, KNOWN, rows=500_000.0)
+    reference, moved = np.full(10, 10_000_000), np.array([58_000, 42_000] * 5) * 10
+
+    assert (law_of(9.0, KNOWN, rows=5000.0).phi, law.phi > 5) == (1.0, True)
+    assert judge(reference, moved, KNOWN, least_psi=0.02).verdict is Verdict.DRIFT
+
+
+def test_the_directions_in_which_days_move_are_learned() -> None:
+    """Nine when each of ten bins moves by itself, one when only the mean shifts."""
+    chance = np.random.default_rng(2)
+    free = [learn_spread(days(28, seed=seed)).directions for seed in range(20)]
+    shifts = [learn_spread(shifted(chance.normal(0, 0.2, 28), seed=seed)).directions for seed in range(20)]
+
+    assert np.mean(free) == pytest.approx(9, abs=0.7)
+    assert np.mean(shifts) == pytest.approx(1, abs=0.2)
+
+
+def test_a_change_for_good_is_found_and_is_no_spread() -> None:
+    """A step of 0.6 standard deviations after so many of 28 days, whose means shift by 0.1 from day to day."""
+    chance, found = np.random.default_rng(3), []
+    for begun in (5, 14, 20, 27):
+        windows = shifted(chance.normal(0, 0.1, 28) + 0.6 * (np.arange(28) >= begun), seed=begun)
+        found.append(change_of(windows))
+        sides = learn_spread(windows, phases=[day >= begun for day in range(28)])
+        assert learn_spread(windows).phi > 1.3 * sides.phi
+
+    assert found == [5, 14, 20, 27]
+
+
+def test_days_that_differ_by_chance_or_by_the_week_have_not_changed() -> None:
+    chance, weekend = np.random.default_rng(4), 0.5 * (np.arange(28) % 7 > 4)
+    by_chance = [change_of(shifted(chance.normal(0, 0.1, 28), seed=seed)) > 0 for seed in range(200)]
+    by_week = [change_of(shifted(weekend + chance.normal(0, 0.05, 28), seed=seed)) > 0 for seed in range(50)]
+
+    assert (sum(by_chance) <= 4, sum(by_week)) == (True, 0)
+    assert [change_of(np.array(odd).reshape(-1, 2)) for odd in ([], [[5, 5]], [[0, 0]] * 5, [[5, 0]] * 5, [[9, 1], [1, 9]])] == [0] * 5
 
 
 def test_what_returns_every_week_is_no_spread() -> None:
@@ -53,7 +135,8 @@ def test_false_alarms_over_ninety_clean_days_are_as_often_as_promised() -> None:
         reference, clean = np.split(days(146, seed=1000 + seed), [56])
         spread = learn_spread(reference)
         test = chi_square(reference.sum(axis=0), clean)
-        alarms += any(f_sf(float(x), 9.0, spread) < 0.001 for x in test.statistic)
+        law = law_of(9.0, spread, rows=float(effective_rows(reference.sum(), 5000)))
+        alarms += (law.sf(test.statistic) < 0.001).any()
 
     assert alarms <= 20
 
@@ -72,7 +155,7 @@ def test_a_shift_that_is_big_and_significant_is_drift() -> None:
 def test_significant_and_small_is_no_drift() -> None:
     reference = np.full(10, 1_000_000)
     moved = reference + np.linspace(-20_000, 20_000, 10).astype(int)
-    found = judge(reference, moved, KNOWN)
+    found = judge(reference, moved, KNOWN._replace(rows=5_000_000.0))
 
     assert (found.verdict, found.p_value < 1e-6) == (Verdict.NONE, True)
 

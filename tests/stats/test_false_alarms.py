@@ -1,17 +1,21 @@
 """How often drift is told when nothing happened, and how soon when something did. Long: `pytest tests/stats/test_false_alarms.py --long -s`."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from scipy.stats import beta
-from scipy.stats import f as f_distribution
+from scipy.stats import beta, norm
 
 from tests.conftest import Runs
 from watchkeeper.stats.distances import chi_square, psi
-from watchkeeper.stats.drift import SlowDrift, learn_spread, rank_p_value
+from watchkeeper.stats.drift import SlowDrift, effective_rows, law_of, learn_spread, rank_p_value
 
 REFERENCE, CLEAN, ROWS, BINS, FEATURES = 56, 90, 5000, 10, 50
+LEARNED, SHOWN = 28, 10_000  # days that tell how much days differ, and reference rows that were sent
 ALPHA = 0.001
 Counts = NDArray[np.int64]
+Effect = Callable[[np.random.Generator, int], NDArray[np.float64]]  # shares of so many days
 
 
 def a_feature(chance: np.random.Generator, *, days: int, shift: float = 0.0, since: int = 0) -> Counts:
@@ -24,17 +28,58 @@ def a_feature(chance: np.random.Generator, *, days: int, shift: float = 0.0, sin
 def alarms_of(counts: Counts) -> tuple[int, int]:
     """Alarm days of the calibrated test, and of mean + 3 SD of the reference days' PSI, on the same clean days."""
     reference, clean = counts[:REFERENCE], counts[REFERENCE:]
-    total, spread = reference.sum(axis=0), learn_spread(reference)
-    test = chi_square(total, clean)
-    p = f_distribution.sf(test.statistic / (test.degrees * spread.phi), test.degrees, spread.degrees)
+    total = reference.sum(axis=0)
     usual = psi(total - reference, reference)
-    return int((p < ALPHA).sum()), int((psi(total, clean) > usual.mean() + 3 * usual.std(ddof=1)).sum())
+    return _significant(total, reference, clean), int((psi(total, clean) > usual.mean() + 3 * usual.std(ddof=1)).sum())
 
 
-def rate_interval(alarms: int, days: int) -> tuple[float, float]:
-    """95 % of alarms per feature-year (Clopper-Pearson)."""
-    low, high = beta.ppf(0.025, alarms, days - alarms + 1) if alarms else 0.0, beta.ppf(0.975, alarms + 1, days - alarms)
-    return 365 * float(low), 365 * float(high)
+def _significant(reference: Counts, learned: Counts, clean: Counts) -> int:
+    """How many of the clean days, all of one size, are significantly unlike the reference."""
+    test, spread = chi_square(reference, clean), learn_spread(learned)
+    law = law_of(float(test.degrees[0]), spread, rows=float(effective_rows(reference.sum(), clean[0].sum())))
+    return int((law.sf(test.statistic) < ALPHA).sum())
+
+
+def by_itself(concentration: float) -> Effect:
+    """Every bin moves by itself: Dirichlet day effects."""
+    return lambda chance, days: chance.dirichlet(np.full(BINS, concentration / BINS), days)
+
+
+def shifts(spread: float) -> Effect:
+    """The mean of a normal feature moves from day to day, by so many of its standard deviations."""
+    edges = norm.ppf(np.arange(1, BINS) / BINS)
+    return lambda chance, days: np.diff(norm.cdf(edges - chance.normal(0, spread, (days, 1))), prepend=0.0, append=1.0, axis=1)
+
+
+EFFECTS = {
+    "none": by_itself(1e9),
+    "bins by themselves, φ 1.2 at 2,000 rows": by_itself(10_000),
+    "bins by themselves, φ 2.0": by_itself(2000),
+    "mean shifts, SD 0.05": shifts(0.05),
+    "mean shifts, SD 0.1": shifts(0.1),
+    "mean shifts, SD 0.2": shifts(0.2),
+}
+
+
+@pytest.mark.parametrize("rows", [2000, 20_000, 200], ids=["as many rows", "ten times the rows", "a tenth of the rows"])
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_clean_days_are_significant_as_rarely_as_promised(effect: str, rows: int, runs: Runs) -> None:
+    """Whatever days differ by, and when traffic changes: learned from 28 days of 2,000 rows, judged against 10,000 rows that were sent."""
+    seeds, shares, found = runs(40, 2000), EFFECTS[effect], 0
+    for seed in range(seeds):
+        chance = np.random.default_rng([9, seed])
+        sent = chance.multinomial(SHOWN, shares(chance, 365).mean(axis=0))
+        found += _significant(sent, chance.multinomial(2000, shares(chance, LEARNED)), chance.multinomial(rows, shares(chance, CLEAN)))
+
+    rate, (low, high) = found / (seeds * CLEAN), interval(found, seeds * CLEAN)
+    print(f"day effect: {effect}; judged at {rows} rows: {rate:.4f} of clean days are significant [{low:.4f}, {high:.4f}], nominal {ALPHA}")
+    assert low <= 3 * ALPHA
+    assert seeds < 2000 or high <= 5 * ALPHA
+
+
+def interval(alarms: int, days: int) -> tuple[float, float]:
+    """95 % of alarms per day (Clopper-Pearson)."""
+    return float(beta.ppf(0.025, alarms, days - alarms + 1)) if alarms else 0.0, float(beta.ppf(0.975, alarms + 1, days - alarms))
 
 
 def test_clean_features_alarm_as_rarely_as_promised(runs: Runs) -> None:
@@ -47,7 +92,8 @@ def test_clean_features_alarm_as_rarely_as_promised(runs: Runs) -> None:
             ours, theirs = ours + calibrated, theirs + three_sigma
 
     days = seeds * FEATURES * CLEAN
-    (low, high), nominal = rate_interval(ours, days), 365 * ALPHA
+    low, high = (365 * bound for bound in interval(ours, days))
+    nominal = 365 * ALPHA
     print(
         f"{seeds} seeds x {FEATURES} features x {CLEAN} clean days: {ours * 365 / days:.3f} alarms per feature-year [{low:.3f}, {high:.3f}], "
         f"nominal {nominal:.3f}; mean + 3 SD {theirs * 365 / days:.2f}"

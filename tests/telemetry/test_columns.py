@@ -193,5 +193,22 @@ def test_counts_survive_packing_and_bins_survive_json():
     assert layout.columns[0].is_log
 
 
+def test_only_numbers_that_crowd_at_the_small_end_are_binned_on_a_logarithmic_scale():
+    """The smallest thousandth of uniform numbers is a thousandth of the largest, or a little less, by chance."""
+    chance = np.random.default_rng(1)
+    numbers = {
+        "f.even": chance.uniform(0, 1, 20_000) * 0.9999 + 1e-9,
+        "f.waits": chance.exponential(3.0, 20_000),
+        "f.amount": chance.lognormal(3, 2, 20_000),
+        "score": chance.lognormal(-8, 2, 20_000),
+        "score.fraud": chance.lognormal(-8, 2, 20_000),
+        "scores": chance.lognormal(-8, 2, 20_000),
+    }
+    many = [make_bins(pa.table({"f.x": chance.uniform(0, 1, 2000)})).columns[0] for _ in range(50)]
+
+    assert [column.name for column in make_bins(pa.table(numbers)).columns if column.is_log] == ["f.amount", "scores"]
+    assert not any(column.is_log for column in many)
+
+
 def test_a_day_is_the_models_own():
     assert local_day(datetime(2026, 3, 1, 23, 30, tzinfo=UTC), ZoneInfo("Europe/Berlin")) == date(2026, 3, 2)

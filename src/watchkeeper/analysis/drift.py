@@ -10,7 +10,7 @@ import numpy as np
 
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Floats, Ints
 from watchkeeper.stats.distances import psi, wasserstein
-from watchkeeper.stats.drift import LEAST_OF_A_PHASE, UNKNOWN_SPREAD, DriftTest, Spread, Verdict, judge, learn_spread, same_phase
+from watchkeeper.stats.drift import LEAST_OF_A_PHASE, DriftTest, Spread, Verdict, change_of, judge, learn_spread, same_phase
 from watchkeeper.stats.multiple import benjamini_hochberg
 
 
@@ -76,17 +76,21 @@ def _expected(column: ColumnDays, window: int) -> tuple[Ints, Spread]:
     if window == 1 and not column.has_reference and _every_phase_known(phases):
         matched = same_phase(usual, phases, column.days[-1].weekday())
         return matched.astype(np.int64), learn_spread(column.coarse(usual), phases=phases)
-    return column.reference, _spread(column, usual, window)
+    return column.reference, usual_spread(column, column.coarse(usual), window)
 
 
-def _spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
-    """That of single days: where days follow each other by chance it is that of longer windows too. Where those differ more, theirs."""
-    if not len(usual):
-        return UNKNOWN_SPREAD
-    daily = learn_spread(column.coarse(usual))
-    whole = len(usual) // window
-    longer = learn_spread(column.coarse(usual[: whole * window].reshape(whole, window, -1).sum(axis=1))) if 1 < whole < len(usual) else daily
-    return daily._replace(phi=max(daily.phi, longer.phi))
+def usual_spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
+    """That of single days: where days follow each other by chance it is that of longer windows too. Where those differ more, theirs.
+
+    Days differ from those on their own side of a lasting change: drift is not usual. Without reference rows the days are the reference, all of them.
+    """
+    begun = change_of(usual) if column.has_reference else 0
+    daily = learn_spread(usual, phases=[day >= begun for day in range(len(usual))])
+    if window == 1:
+        return daily
+    sides = [side[: len(side) // window * window].reshape(-1, window, side.shape[1]) for side in np.split(usual, [begun])]
+    longer = learn_spread(np.concatenate(sides).sum(axis=1), phases=[place >= len(sides[0]) for place in range(sum(map(len, sides)))])
+    return daily._replace(phi=max(daily.phi, longer.phi), rows=daily.rows * window)
 
 
 def _every_phase_known(phases: Sequence[Hashable]) -> bool:

@@ -9,8 +9,9 @@ from datetime import date
 import numpy as np
 
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Ints
+from watchkeeper.analysis.drift import usual_spread
 from watchkeeper.stats.distances import chi_square
-from watchkeeper.stats.drift import UNKNOWN_SPREAD, f_sf, learn_spread
+from watchkeeper.stats.drift import LEAST_A_BIN, effective_rows, law_of
 from watchkeeper.telemetry.bins import INFINITE, OVER_MAXIMUM, UNDER_MINIMUM, ColumnBins
 
 Places = Callable[[ColumnBins], Collection[int]]
@@ -21,7 +22,8 @@ GUESSED_PHI = 5.0  # while it is not known how much days differ
 class ColumnShare:
     """The part of a column's rows in some places, in a window of days and in the reference. `usual` is NaN when the reference has no rows.
 
-    `p_value` is of the difference, knowing how much days usually differ.
+    `p_value` is of the difference, knowing how much days usually differ; 1 where fewer than five rows are in the places: of those chi-square
+    knows nothing.
     """
 
     column: str
@@ -61,10 +63,10 @@ def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnSh
     if not places or not column.is_judged(window):
         return None
     reference, current = _split(column.reference, places), _split(column.counts[-window:].sum(axis=0), places)
-    days_apart = _split(column.counts[: column.learned(window)], places)
-    spread = learn_spread(days_apart) if len(days_apart) else UNKNOWN_SPREAD
+    spread = usual_spread(column, _split(column.counts[: column.learned(window)], places), window)
     test = chi_square(reference, current)
     known = spread if spread.is_known else spread._replace(phi=max(spread.phi, GUESSED_PHI), degrees=0.0)
+    law = law_of(float(test.degrees), known, rows=float(effective_rows(reference.sum(), current.sum())))
     return ColumnShare(
         column=column.bins.name,
         first=days[0],
@@ -72,7 +74,7 @@ def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnSh
         share=_part(current),
         usual=_part(reference),
         n=int(current.sum()),
-        p_value=f_sf(float(test.statistic), float(test.degrees), known),
+        p_value=float(law.sf(test.statistic)) if current[0] >= LEAST_A_BIN else 1.0,
     )
 
 

@@ -124,7 +124,7 @@ def _drifted(drifts: Iterable[ColumnDrift], limits: CheckLimits) -> Iterator[tup
 
 
 def _grown(history: ColumnHistory, columns: Collection[str], limits: CheckLimits) -> Iterator[tuple[str, Difference]]:
-    """Shares of rows that grew beyond their limit and beyond chance, as the risks tell them. Of fewer than five rows chi-square knows nothing."""
+    """Shares of rows that grew beyond their limit and beyond chance, as the risks tell them."""
     kinds: tuple[tuple[Problem, Places, float], ...] = (
         ("missing_values", nulls, limits.nulls),
         ("new_categories", unseen, limits.unseen),
@@ -132,7 +132,7 @@ def _grown(history: ColumnHistory, columns: Collection[str], limits: CheckLimits
     )
     for problem, places, increase in kinds:
         for share in column_shares(history, columns, places):
-            if share.increase >= increase and share.p_value < limits.alpha and round(share.share * share.n) >= LEAST_A_BIN:
+            if share.increase >= increase and share.p_value < limits.alpha:
                 limit = min(1.0, share.usual + increase)
                 yield share.column, Difference(problem=problem, value=share.share, usual=share.usual, limit=limit)
 

@@ -1,7 +1,8 @@
 """Calibrated drift of one column: significant beyond the usual difference between windows, and big. Does not know what the column means.
 
 Windows of one source differ more than their rows would (Mondays, campaigns, batches). `learn_spread` measures by how much on the reference
-windows, as the design effect φ; `judge` divides by it (algorithm D1). `SlowDrift` adds small shifts up over windows (algorithm D2).
+windows, as the design effect φ, and in how many directions; `judge` compares with it (algorithm D1). `SlowDrift` adds small shifts up over
+windows (algorithm D2).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import nan
+from math import nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ LARGE_PSI = 0.25  # what is told without a known spread: at least this, and FLOO
 FLOORS = 5.0
 NOISE_QUANTILE = 0.999
 LEAST_A_BIN = 5  # rows on each side: below, chi-square is no guide
+HIDDEN = 2.0  # standard errors that a day effect may hide in, when windows are larger than those it was learned of
 
 
 class Verdict(StrEnum):
@@ -40,9 +42,15 @@ class Verdict(StrEnum):
 
 
 class Spread(NamedTuple):
-    """How much windows of the reference differ: `phi` times what independent rows would. `degrees` of freedom of that estimate; 0 when a guess."""
+    """How much windows of the reference differ: `phi` times what independent rows would, for windows of `rows` effective rows, nm / (n + m).
+
+    Day effects move the shares in so many `directions`: one when only a mean shifts, as many as there are degrees of freedom when every bin moves
+    by itself. Each was seen `degrees` times; 0 times when phi is a guess, which is then taken to hold at any size.
+    """
 
     phi: float
+    directions: float
+    rows: float
     degrees: float
     windows: int
 
@@ -51,7 +59,23 @@ class Spread(NamedTuple):
         return self.windows >= LEAST_WINDOWS and self.degrees > 0
 
 
-UNKNOWN_SPREAD = Spread(1.0, 0.0, 0)
+UNKNOWN_SPREAD = Spread(1.0, 1.0, 0.0, 0.0, 0)
+
+
+class Law(NamedTuple):
+    """What chi-square of a window is when nothing changed: base + scale F(freedom, learned), whose mean per degree of freedom is about `phi`."""
+
+    phi: float
+    base: float
+    scale: float
+    freedom: float
+    learned: float
+
+    def sf(self, statistic: ArrayLike) -> Floats:
+        """P(X² >= statistic); 1 where nothing can be told."""
+        ratio = (np.asarray(statistic, dtype=np.float64) - self.base) / self.scale
+        p_value = f_distribution.sf(ratio, self.freedom, self.learned) if self.learned else chi2.sf(ratio * self.freedom, self.freedom)
+        return np.asarray(np.nan_to_num(p_value, nan=1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +98,40 @@ def learn_spread(windows: ArrayLike, *, phases: Sequence[Hashable] | None = None
     """The design effect of reference windows (windows x bins): the mean over windows of chi-square per degree of freedom against the others.
 
     With `phases` (the weekday of each window, say) a window is compared with the others of its phase, so that what returns every week is no spread.
+    With T the variance that the day effects add, the directions are tr(T)² / tr(T²), as Box (1954) has it; tr(T²) is learned of the products of
+    different windows, which has no bias (Chen and Qin 2010).
 
     >>> learn_spread([[50, 50]] * 30).phi
     1.0
     """
     counts = np.asarray(windows, dtype=np.float64)
-    statistics, degrees = _left_out(counts, phases)
-    told = ~np.isnan(statistics) & (degrees > 0)
+    deviations, degrees, rows = _left_out(counts, phases)
+    told = degrees > 0
     if not told.any():
         return UNKNOWN_SPREAD
-    freedom = float(degrees[told].mean())
+    statistics, freedom = (deviations[told] ** 2).sum(axis=1), float(degrees[told].mean())
+    phi = max(1.0, float((statistics / degrees[told]).mean()))
     groups = len(set(phases)) if phases is not None else 1
-    phi = float((statistics[told] / degrees[told]).mean())
-    return Spread(max(1.0, phi), freedom * max(int(told.sum()) - groups, 0), int(told.sum()))
+    return Spread(phi, _directions(deviations[told], freedom), float(rows[told].mean()), max(int(told.sum()) - groups, 0), int(told.sum()))
+
+
+def change_of(windows: ArrayLike, *, alpha: float = 0.001) -> int:
+    """The window with which a lasting change began; 0 without one. Windows of both sides are no guide to how much windows usually differ.
+
+    Chi-square of all before against all after, at the place where it is largest, is judged with the spread of windows within the two sides, and
+    the p-value multiplied by the number of places. Sums of windows differ by φ as windows do.
+    """
+    counts = np.asarray(windows, dtype=np.float64)
+    before = counts.cumsum(axis=0)[:-1]
+    test = chi_square(before, counts.sum(axis=0) - before)
+    if not (test.statistic > 0).any():
+        return 0
+    place = int(np.nanargmax(test.statistic))
+    within = learn_spread(counts, phases=(np.arange(len(counts)) > place).tolist())
+    if not within.degrees:
+        return 0
+    p_value = float(law_of(float(test.degrees[place]), within, rows=within.rows).sf(test.statistic[place]))
+    return place + 1 if p_value * len(before) < alpha else 0
 
 
 def judge(
@@ -100,17 +145,19 @@ def judge(
     least_psi: float = 0.1,
     least_distance: float = 0.1,
 ) -> DriftTest:
-    """Algorithm D1. Drift when F = X²/((B-1) φ) is significant at alpha and PSI or the distance (in standard deviations) is at least the tolerance.
+    """Algorithm D1. Drift when X² is significant at alpha beside how much windows usually differ (`law_of`: F = X²/((B-1) φ) when every bin moves
+    by itself), and PSI or the distance (in standard deviations) is at least the tolerance.
 
     `multiplicity` multiplies the p-value (see `multiple` for what many columns at once ask for). What chance alone could give may be above
     the tolerance, for too few rows or days that differ much: then not to find drift is no verdict. Without a known spread only large effects are told.
     """
     test = chi_square(reference, current)
     freedom, statistic = float(test.degrees), float(test.statistic)
-    p_value = f_sf(statistic, freedom, spread)
     n, m = int(np.sum(reference)), int(np.sum(current))
+    law = law_of(freedom, spread, rows=float(effective_rows(n, m)))
+    p_value = float(law.sf(statistic))
     moved = float(psi(reference, current))
-    effect = spread.phi if spread.is_known else 1.0
+    effect = law.phi if spread.is_known else 1.0
     floor = float(noise_floor(freedom + 1, n, m, design_effect=effect))
     noise = float(noise_floor(max(freedom, 1.0) + 1, n, m, quantile=NOISE_QUANTILE, design_effect=effect))
     is_big = moved >= least_psi or distance >= least_distance
@@ -130,29 +177,62 @@ def judge(
         psi=moved,
         distance=distance,
         noise_floor=floor,
-        phi=spread.phi,
+        phi=law.phi,
         n_reference=n,
         n=m,
     )
 
 
-def f_sf(statistic: float, degrees: float, spread: Spread) -> float:
-    """P(F >= X²/(degrees φ)), or of chi-square when φ is a guess; 1 where nothing can be told."""
-    if degrees <= 0 or np.isnan(statistic):
-        return 1.0
-    if spread.degrees <= 0:
-        return float(chi2.sf(statistic / spread.phi, degrees))
-    return float(f_distribution.sf(statistic / (degrees * spread.phi), degrees, spread.degrees))
+def law_of(degrees: float, spread: Spread, *, rows: float) -> Law:
+    """The variance is 1 in most directions, and `weight` in those of the day effects, whose part grows with the rows: w = 1 + (w_learned - 1) growth.
+
+    The sum of chi-squares with these weights has the mean, variance and skewness of base + scale χ²(freedom) (Pearson 1959), F in place of χ² as the
+    weight is learned: the more of it is extrapolated the less is known, by Satterthwaite (1946). Equal weights give F = X²/((B-1) φ).
+    """
+    if degrees <= 0:
+        return Law(spread.phi, 0.0, 1.0, 1.0, 0.0)
+    if not spread.degrees:
+        return Law(spread.phi, 0.0, degrees * spread.phi, degrees, 0.0)
+    moved = min(spread.directions, degrees)
+    known = 1 + (spread.phi - 1) * degrees / moved
+    growth = rows / spread.rows
+    hidden = HIDDEN * known * sqrt(2 / (_three_moments(degrees, moved, known)[2] * spread.degrees))
+    weight = 1 + min(growth, 1.0) * (known - 1) + max(growth - 1, 0.0) * max(known - 1, hidden)
+    base, scale, freedom = _three_moments(degrees, moved, weight)
+    learned = freedom * spread.degrees * (weight / (growth * known)) ** 2
+    return Law(1 + (weight - 1) * moved / degrees, base, scale * freedom, freedom, learned)
 
 
-def _left_out(counts: Floats, phases: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
-    """Chi-square of each window against the others of its phase, and its degrees of freedom."""
-    statistics, degrees = np.full(len(counts), np.nan), np.zeros(len(counts))
+def _three_moments(degrees: float, moved: float, weight: float) -> tuple[float, float, float]:
+    """Base, scale and freedom of weight χ²(moved) + χ²(degrees - moved)."""
+    one, two, three = (degrees - moved + moved * weight**power for power in (1, 2, 3))
+    return one - two**2 / three, three / two, two**3 / three**2
+
+
+def effective_rows(n: ArrayLike, m: ArrayLike) -> Floats:
+    """nm / (n + m): as many rows as differ by chance as n and m do together; 0 when a side has none."""
+    one, other = np.asarray(n, dtype=np.float64), np.asarray(m, dtype=np.float64)
+    return np.asarray(one * other / np.maximum(one + other, 1.0))
+
+
+def _directions(deviations: Floats, freedom: float) -> float:
+    products = deviations @ deviations.T
+    first, windows = float(np.trace(products)) / len(products), len(products)
+    second = float((products**2).sum() - (np.diag(products) ** 2).sum()) / max(windows * (windows - 1), 1)
+    added, added_squares = first - freedom, second - 2 * first + freedom
+    return float(np.clip(added**2 / added_squares, 1.0, freedom)) if added > 0 and added_squares > 0 else freedom
+
+
+def _left_out(counts: Floats, phases: Sequence[Hashable] | None) -> tuple[Floats, Floats, Floats]:
+    """Of each window against the others of its phase: deviations by bin whose squares add up to chi-square, its degrees of freedom, effective rows."""
+    others = np.zeros_like(counts)
     for chosen in _groups(len(counts), phases):
-        part = counts[chosen]
-        test = chi_square(part.sum(axis=0) - part, part)
-        statistics[chosen], degrees[chosen] = test.statistic, test.degrees
-    return statistics, degrees
+        others[chosen] = counts[chosen].sum(axis=0) - counts[chosen]
+    n, m = others.sum(axis=1, keepdims=True), counts.sum(axis=1, keepdims=True)
+    pooled, has_rows = np.maximum(others + counts, 1.0), ((n > 0) & (m > 0))[:, 0]
+    apart = others * np.sqrt(m / np.maximum(n, 1.0)) - counts * np.sqrt(n / np.maximum(m, 1.0))
+    degrees = np.where(has_rows, (others + counts > 0).sum(axis=1) - 1.0, 0.0)
+    return apart / np.sqrt(pooled), degrees, effective_rows(n, m)[:, 0]
 
 
 def _groups(windows: int, phases: Sequence[Hashable] | None) -> Iterator[NDArray[np.int64]]:

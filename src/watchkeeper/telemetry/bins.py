@@ -1,7 +1,8 @@
 """Frozen bins of a model's columns, made from reference rows, and the counts that fill them. Bins never change: other bins get another number.
 
 A number has places below its reference's minimum, up to the bins, 256 equal bins, from the bins to the maximum, above it, infinite, null. The bins
-span all but the outer thousandth of the reference on each side, on a logarithmic scale when they reach over three powers of ten.
+span all but the outer thousandth of the reference on each side, on a logarithmic scale when they reach over three powers of ten and most rows lie
+at the small end; a score's never are.
 A category has a place for each level of the reference, for the rarer ones together, for unseen levels, null.
 Columns of which only presence can be counted (vectors, texts that hardly repeat) have two places: filled and null.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import log
+from math import log, sqrt
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -191,9 +192,18 @@ def _number_bins(name: str, numbers: Floats) -> ColumnBins:
         high=high,
         minimum=minimum,
         maximum=maximum,
-        is_log=low > 0 and high / low > LOG_FROM,
+        is_log=not _is_score(name) and low > 0 and high / low > LOG_FROM and _leans_low(float(np.median(finite)), low, high),
         is_whole=bool((finite == np.floor(finite)).all()),
     )
+
+
+def _is_score(name: str) -> bool:
+    return name == "score" or name.startswith("score.")
+
+
+def _leans_low(median: float, low: float, high: float) -> bool:
+    """Whether the median is nearer, as a ratio, to the geometric middle than to the arithmetic one: of uniform numbers `low` alone may be tiny."""
+    return median / (sqrt(low) * sqrt(high)) < (low / 2 + high / 2) / median
 
 
 def _category_bins(name: str, cells: pa.Array) -> ColumnBins:
