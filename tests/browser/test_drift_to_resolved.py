@@ -14,7 +14,7 @@ from tests.browser.conftest import Visit, shot
 from tests.faults.conftest import wait_until
 from tests.servers import Server
 
-DAYS, BAD_DAYS, ROWS = 42, 3, 80
+DAYS, BAD_DAYS, ROWS = 40, 3, 300
 Rows = list[dict[str, Any]]  # Any: JSON
 
 
@@ -57,11 +57,12 @@ def walk(page: Page, server: Server) -> None:
     assert "1 of" in page.locator(".lead").inner_text()
     shot(page, "drift-data")
     page.get_by_role("navigation", name="Model").get_by_role("link", name="Incidents").click()
-    page.get_by_role("link", name="Feature drift").first.click()
+    page.get_by_role("row").filter(has_text="Feature drift").get_by_role("link").first.click()
+    shot(page, "drift-incident-column")
     page.get_by_role("link", name="See the column against its reference").click()
     expect(page.get_by_role("heading", name="tenure")).to_be_visible()
     page.get_by_role("navigation", name="Model").get_by_role("link", name="Incidents").click()
-    page.get_by_role("link", name="Performance drop").first.click()
+    page.get_by_role("row").filter(has_text="Performance drop").get_by_role("link").first.click()
     expect(page.get_by_role("heading", name="Why")).to_be_visible()
     expect(page.get_by_text("The same inputs have come to mean something else.")).to_be_visible()
     shot(page, "drift-incident")

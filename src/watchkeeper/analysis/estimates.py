@@ -15,7 +15,7 @@ from scipy.stats import chi2
 from watchkeeper.analysis.metrics import score_table
 from watchkeeper.analysis.outcomes import Periods, SegmentHistory
 from watchkeeper.analysis.performance import robust_effect, windows_of
-from watchkeeper.stats.estimated import CalibrationMap, Estimate, TrackRecord, estimates, track_record
+from watchkeeper.stats.estimated import ESTIMATORS, CalibrationMap, Estimate, TrackRecord, estimates, track_record
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import Z_95, ScoreTable, pooled
@@ -81,7 +81,7 @@ def estimator_of(history: SegmentHistory) -> Estimator | None:
     field = _field(history, periods.reference)
     calibration = CalibrationMap.of(_tables(history, field, periods.reference))
     unscaled = Estimator(history=history, periods=periods, calibration=calibration, field=field, spread={})
-    return replace(unscaled, spread={metric: _spread(unscaled, metric) for metric in ("accuracy", "roc_auc", "f1", "precision", "recall")})
+    return replace(unscaled, spread={metric: _spread(unscaled, metric) for metric in ESTIMATORS})
 
 
 def _tables(history: SegmentHistory, field: str, days: Sequence[date]) -> dict[str, ScoreTable]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import hypot, inf, isfinite, nan, sqrt
@@ -10,7 +10,7 @@ from statistics import median
 
 from scipy.special import stdtr
 
-from watchkeeper.analysis.metrics import Days, OutcomeMetric
+from watchkeeper.analysis.metrics import OutcomeMetric
 from watchkeeper.analysis.outcomes import OutcomeHistory, Periods
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result, Validity
@@ -108,12 +108,6 @@ def robust_effect(squares: Iterable[float]) -> float:
 
 
 def windows_of(periods: Periods, window: int) -> Iterator[tuple[date, ...]]:
-    """The judged days in windows that do not overlap, oldest first, the last one complete."""
-    days = periods.judged
-    for start in range(len(days) % window, len(days) - window + 1, window):
-        yield days[start : start + window]
-
-
-def by_window(history: OutcomeHistory, compute: Callable[[Days], Result], *, window: int) -> list[tuple[date, Result]]:
-    """A metric over windows of the judged days, by their last day."""
-    return [(days[-1], compute(history.of(days))) for days in windows_of(history.periods, window)]
+    """The judged days in windows that do not overlap, oldest first, each complete. A new day never moves the windows before it."""
+    for start in range(0, len(periods.judged) - window + 1, window):
+        yield periods.judged[start : start + window]
