@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from watchkeeper.analysis.columns import COARSE_LEVELS, ColumnDays, ColumnHistory, Floats, Ints, short_name
 from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts, psi_by_day
 from watchkeeper.analysis.scale import scale_changes
+from watchkeeper.analysis.shapes import shape
 from watchkeeper.ingest.columns import column_histories
 from watchkeeper.stats.drift import Verdict
 from watchkeeper.telemetry.bins import FIRST, INFINITE, NULL, OVER_BINS
@@ -149,7 +150,7 @@ def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:
 def _row(column: ColumnDays, drift: ColumnDrift | None, unit: str, limits: DriftLimits, window: int) -> ColumnRow:
     group = _group(drift, limits)
     reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
-    usual, now = _display(column, reference, SHOWN_BINS), _display(column, current, SHOWN_BINS)
+    usual, now = shape(column, reference, bins=SHOWN_BINS), shape(column, current, bins=SHOWN_BINS)
     top = max([*usual, *now], default=0.0)
     series = psi_by_day(column)[-SHOWN_DAYS:]
     return ColumnRow(
@@ -197,25 +198,10 @@ def _null_share(column: ColumnDays, counts: Ints) -> float:
     return float(counts[column.bins.null_place] / counts.sum()) if counts.sum() else float("nan")
 
 
-def _display(column: ColumnDays, counts: Ints, bins: int) -> list[float]:
-    """Shares for a small picture: bins of equal width with the tails in the outer ones; the most frequent levels and the others together."""
-    rows = counts[: column.bins.null_place].sum()
-    if column.bins.kind == "number":
-        inside = counts[FIRST:OVER_BINS].reshape(bins, -1).sum(axis=1).astype(float)
-        inside[0] += counts[:FIRST].sum()
-        inside[-1] += counts[OVER_BINS:INFINITE].sum()
-    else:
-        known = counts[: column.bins.null_place].astype(float)
-        order = np.argsort(-column.reference[: column.bins.null_place], kind="stable")
-        inside = known[order][:bins]
-        inside = np.append(inside[:-1], known.sum() - inside[:-1].sum()) if len(order) > bins else inside
-    return (inside / rows).tolist() if rows else [0.0] * len(inside)
-
-
 def _detail(history: ColumnHistory, row: ColumnRow, limits: DriftLimits, window: int, widths: Sequence[int]) -> Detail:
     column = history.of(history.columns[row.name])
     reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
-    usual, now = _display(column, reference, WIDE_BINS), _display(column, current, WIDE_BINS)
+    usual, now = shape(column, reference, bins=WIDE_BINS), shape(column, current, bins=WIDE_BINS)
     top = max([*usual, *now], default=0.0)
     return Detail(
         row=row,
