@@ -108,7 +108,7 @@ def delay_bounds(buckets: Floats) -> Floats:
     """Seconds by which the labels of a bucket have come, at the latest.
 
     >>> delay_bounds(np.array([0, 16, 256])).round(2).tolist()
-    [0.04, 1.09, 68437.39]
+    [0.04, 1.09, 68436.53]
     """
     return np.asarray(2.0 ** ((buckets + 1) / OCTAVE) - 1)
 
