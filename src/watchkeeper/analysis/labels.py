@@ -45,7 +45,12 @@ def recent_labels(history: OutcomeHistory, *, window: int, earlier: int = 28) ->
     Days count of which half of the labels that ever come should be there. None while there are too few of either.
     """
     days = tuple(history.by_day)
-    due = [day for place, day in enumerate(days) if _is_due(history, day, days[max(0, place - earlier) : place])][-window:]
+    due: list[date] = []
+    for place in range(len(days) - 1, -1, -1):  # from the youngest: only those that are too young are not due
+        if _is_due(history, days[place], days[max(0, place - earlier) : place]):
+            due.insert(0, days[place])
+        if len(due) == window:
+            break
     before = [day for day in days if due and day < due[0]][-earlier:]
     if len(due) < window or len(before) < _LEAST_EARLIER:
         return None

@@ -122,7 +122,9 @@ def outcomes_of(incident: Incident, *, now: datetime) -> performance_page.Page |
     """Performance as the risk looks at it: its metric where it has one, over its window."""
     given = effective_of(incident.binding).as_json()
     window = int(given.get("window") or 7)
-    return performance_page.page(incident.model, metric=str(given.get("metric") or ""), window=window, widths=charts.WIDTHS[""], now=now)
+    return performance_page.page(
+        incident.model, metric=str(given.get("metric") or ""), window=window, widths=charts.WIDTHS[""], now=now, explains=True
+    )
 
 
 def column_of(incident: Incident) -> str:

@@ -107,8 +107,8 @@ class Page:
         return LIGHTS[self.verdict]
 
 
-def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[int], now: datetime) -> Page | None:
-    """None while no label ever came."""
+def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[int], now: datetime, explains: bool = False) -> Page | None:
+    """None while no label ever came. Why it fell is told where a metric is worse, or where `explains` asks for it."""
     history = segment_histories([model.id], now=now)[model.id]
     if not history.labelled or history.kind is None:
         return None
@@ -117,6 +117,8 @@ def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[i
     estimator = estimator_of(history) if chosen.name in ESTIMATORS and chosen in metrics_of(history.kind, history.days) else None
     headline = compare(history, chosen, window=window)
     last_days = history.mature[-window:]
+    rows = tuple(_row(history, each, window) for each in metrics_of(history.kind, history.days))
+    has_reason = headline and (explains or any(row.verdict == "worse" for row in rows))
     return Page(
         history=history,
         metric=chosen,
@@ -125,10 +127,10 @@ def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[i
         headline=headline,
         last=chosen.compute(history.of(last_days)) if last_days else None,
         last_days=last_days,
-        rows=tuple(_row(history, each, window) for each in metrics_of(history.kind, history.days)),
+        rows=rows,
         segments=tuple(_segment_rows(history, chosen, last_days)),
         estimated=_estimated(history, estimator, chosen, window) if estimator else None,
-        why=why(history, history.periods.judged[-window:], history.periods.reference) if headline else None,
+        why=why(history, history.periods.judged[-window:], history.periods.reference) if has_reason else None,
         charts=_charts(model, history, chosen, estimator, headline, window, widths, now),
         waiting=len(history.by_day) - len(history.mature),
     )
