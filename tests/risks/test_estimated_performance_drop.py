@@ -23,7 +23,7 @@ def test_story_a_population_comes_of_which_the_model_is_unsure(platform: Platfor
     assert platform.light(model) == "green"
 
     labelled.days(2, row=unsure)
-    story.fires(platform, risk, says="estimated roc_auc 0.5")
+    story.fires(platform, risk, says="estimated ROC AUC 0.5")
 
     labelled.days(2)
     story.resolves(platform, risk)

@@ -278,7 +278,7 @@ def test_new_labels_tell_the_days_of_their_predictions(engine, log):
     write(log, Stream.LABELS, labels([rows[0], rows[100]], lambda n: 0, late=timedelta(days=30)), batch=8)
     days = sorted({local_day(row["timestamp"], zone) for row in rows})
 
-    found = days_of_labels(engine, log, MODEL, 6, days, zone)
+    found = days_of_labels(engine, log, MODEL, 6, days, zone, label_days=400)
 
     assert found == {local_day(rows[n]["timestamp"], zone) for n in (0, 100)}
-    assert days_of_labels(engine, log, MODEL, 9, days, zone) == set()
+    assert days_of_labels(engine, log, MODEL, 9, days, zone, label_days=400) == set()

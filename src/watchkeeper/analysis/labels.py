@@ -38,6 +38,10 @@ class LabelCount:
         """The part of the expected labels that is not there."""
         return max(0.0, 1 - self.labelled / self.expected)
 
+    def are_late(self, *, alpha: float, tolerance: float) -> bool:
+        """More than `tolerance` of them are missing, beyond chance."""
+        return self.missing > tolerance and self.p_value < alpha
+
 
 def recent_labels(history: OutcomeHistory, *, window: int, earlier: int = 28) -> LabelCount | None:
     """The last `window` days that should have labels by now against the `earlier` days before them, both at the same age.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import isnan
 
 import numpy as np
 
@@ -73,8 +74,8 @@ def good_and_bad(kind: OutcomeKind, entries: Sequence[DayOutcomes]) -> Counts:
 
 
 def service_level(history: OutcomeHistory, *, target: float, budget: timedelta, windows: Sequence[BurnWindow] = MODEL_WINDOWS) -> ServiceLevel | None:
-    """The budget as of the last mature day; None without one. The short window is the last mature day: models of days have no hours."""
-    if history.kind is None or not history.mature:
+    """The budget as of the last mature day; None without one or without a target. The short window is that day: models of days have no hours."""
+    if history.kind is None or not history.mature or isnan(target):
         return None
     kind, last = history.kind, history.mature[-1]
 
@@ -88,6 +89,11 @@ def service_level(history: OutcomeHistory, *, target: float, budget: timedelta, 
     return ServiceLevel(
         target=target, first=days[0], last=last, counts=whole, budget=error_budget(whole, target=target, expected=expected), burns=burns
     )
+
+
+def target_of(history: OutcomeHistory, agreed: float | None) -> float:
+    """The target agreed on, else what was usual so far."""
+    return usual_target(history) if agreed is None else agreed
 
 
 def usual_target(history: OutcomeHistory) -> float:

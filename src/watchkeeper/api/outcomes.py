@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Router
 
 from watchkeeper.analysis.metrics import metrics_of
-from watchkeeper.analysis.service_levels import ServiceLevel, service_level, usual_target
+from watchkeeper.analysis.service_levels import ServiceLevel, service_level, target_of
 from watchkeeper.api.auth import caller, clock
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.ingest.outcomes import outcome_histories
@@ -54,8 +54,8 @@ def slo(request: HttpRequest, id: str) -> Json:
     for risk in monitoring.bound_risks(UUID(str(model.id))):
         if risk.binding.type == SLO_RISK:
             budget = parse_duration(risk.effective["budget"])
-            target = risk.effective["target"] or usual_target(history)
-            level = service_level(history, target=target, budget=budget) if isfinite(target) else None
+            target = target_of(history, risk.effective["target"])
+            level = service_level(history, target=target, budget=budget)
             items.append({"risk_id": str(risk.binding.id), "target": _finite(target), "budget_seconds": budget.total_seconds(), **_level(level)})
     return {"items": items}
 

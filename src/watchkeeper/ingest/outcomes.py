@@ -20,7 +20,7 @@ from django.db.models.functions import DenseRank
 from watchkeeper.analysis.outcomes import LEARN_DAYS, OutcomeHistory, SegmentHistory
 from watchkeeper.core.settings import settings
 from watchkeeper.ingest.columns import has_duplicates
-from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, mark_days, models_with_due_days, postpone, soon
+from watchkeeper.ingest.dirty import LATER, Of, clear_marks, days_with_rows, due_days, mark_all_days, mark_days, models_with_due_days, postpone, soon
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile
 from watchkeeper.registry.models import ProblemType, RegisteredModel
@@ -128,7 +128,10 @@ def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUI
     zone = _zone(model_id)
     begin = local_day(now, zone) - settings().label_days * DAY
     is_first = not OutcomeProfile.objects.filter(model=model_id).exists()
-    days = set() if is_first else days_of_labels(engine, telemetry, model_id, mark.since, days_with_rows(model_id, zone, since=begin), zone)
+    days: set[date] = set()
+    if not is_first:
+        candidates = days_with_rows(model_id, zone, since=begin)
+        days = days_of_labels(engine, telemetry, model_id, mark.since, candidates, zone, label_days=settings().label_days)
     with transaction.atomic():
         if not still_ours():
             return 0
@@ -226,7 +229,7 @@ def _zone(model_id: UUID) -> ZoneInfo:
 
 def _try_later(model_id: UUID, *, now: datetime) -> None:
     postpone(model_id, Of.OUTCOMES, now=now)
-    NewLabels.objects.filter(model=model_id, due_at__lte=now).update(due_at=now + timedelta(hours=1))
+    NewLabels.objects.filter(model=model_id, due_at__lte=now).update(due_at=now + LATER)
 
 
 def _pack(table: Floats) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ from watchkeeper.monitoring.effective import effective_of, plan_of
 from watchkeeper.monitoring.light import Light
 from watchkeeper.monitoring.models import ConditionRow, FindingCount, LightChange, ModelLight, Policy, PolicyVersion, RiskBinding
 from watchkeeper.registry.models import RegisteredModel, Stage
-from watchkeeper.risks import RiskType
+from watchkeeper.risks import RiskParams, RiskType
 
 TURNED_BACK = 4  # how many are looked at for each that is shown: some lights turned and turned back
 WORST_FIRST = {State.FIRING: 0, State.RECOVERING: 1, State.PENDING: 2, State.OK: 3}
@@ -358,3 +358,10 @@ def light_log(model: UUID, *, since: datetime) -> list[tuple[datetime, str, list
     """Changes of light with the explanations of what fired then, newest first."""
     found = LightChange.objects.filter(model=model, at__gte=since).order_by("-at", "-id")
     return [(change.at, change.light, [Text.from_json(cause["explanation"]) for cause in change.causes]) for change in found]
+
+
+def params_of(bound: Iterable[BoundRisk], key: str) -> RiskParams:
+    """How a model's own risk of this type judges, else its defaults: what a page says is what the risk says."""
+    risk = next((risk for risk in bound if risk.binding.type == key), None)
+    kind = risks.get(key)
+    return kind.parse_params(risk.effective) if risk else kind.params()

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from watchkeeper.analysis.estimates import Estimator, estimator_of
-from watchkeeper.analysis.metrics import score_table
+from watchkeeper.analysis.metrics import OutcomeMetric, score_table
 from watchkeeper.analysis.outcome_examples import scored, segment_history
 from watchkeeper.analysis.outcomes import SegmentHistory
 from watchkeeper.core.durations import Duration
@@ -24,6 +24,7 @@ from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
 from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
 from watchkeeper.risks._features import days_of
+from watchkeeper.risks._outcomes import wanted_metric
 from watchkeeper.stats.estimated import Trust
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Validity
@@ -57,6 +58,9 @@ PROBLEM_TYPES = ("", "binary")
 def evaluate(evidence: SegmentHistory, params: Params) -> Finding:
     if evidence.kind is not OutcomeKind.DECISIONS:
         return Finding.unknown(Text(N_("estimates need a binary model that logs its scores, and some labels to learn from")))
+    metric = wanted_metric(evidence, params.metric)
+    if isinstance(metric, Finding):
+        return metric
     estimator = estimator_of(evidence)
     if estimator is None:
         return Finding.unknown(Text(N_("what scores mean is not learned yet: it takes seven mature days with 200 labels")))
@@ -66,10 +70,10 @@ def evaluate(evidence: SegmentHistory, params: Params) -> Finding:
     if estimator.record(params.metric, window=params.tested_window).trust is Trust.DISTRUSTED:
         text = N_("the estimate is distrusted: the last two times labels came it was wrong, so features have come to mean something else")
         return Finding.unknown(Text(text))
-    return _judge(evidence, estimator, params)
+    return _judge(evidence, estimator, metric, params)
 
 
-def _judge(evidence: SegmentHistory, estimator: Estimator, params: Params) -> Finding:
+def _judge(evidence: SegmentHistory, estimator: Estimator, metric: OutcomeMetric, params: Params) -> Finding:
     days = tuple(evidence.by_day)[-params.window :]
     estimate = estimator.estimate(params.metric, days)
     reference = METRICS[params.metric].compute(score_table(evidence.of(estimator.periods.reference)))
@@ -79,7 +83,7 @@ def _judge(evidence: SegmentHistory, estimator: Estimator, params: Params) -> Fi
         return Finding.unknown(Text(N_("{rows:integer} rows are too few for an estimate"), {"rows": estimate.n}))
     limit = reference.estimate * (1 - params.tolerance)
     facts: dict[str, Argument] = {
-        "metric": params.metric,
+        "metric": metric.title,
         "value": estimate.estimate,
         "low": estimate.low,
         "high": estimate.high,
@@ -88,9 +92,11 @@ def _judge(evidence: SegmentHistory, estimator: Estimator, params: Params) -> Fi
         "days": days_of(days[0], days[-1]),
     }
     if estimate.estimate <= limit and estimate.high < reference.estimate:
-        text = N_("estimated {metric} {value:number} ({low:number} to {high:number}), reference {reference:number}, limit {limit:number}, {days}")
+        text = N_(
+            "estimated {metric:word} {value:number} ({low:number} to {high:number}), reference {reference:number}, limit {limit:number}, {days}"
+        )
         return Finding.fired(Text(text, facts), value=estimate.estimate, limit=limit, since=evidence.ends[days[-1]])
-    text = N_("estimated {metric} {value:number} ({low:number} to {high:number}), as before: {reference:number}, limit {limit:number}, {days}")
+    text = N_("estimated {metric:word} {value:number} ({low:number} to {high:number}), as before: {reference:number}, limit {limit:number}, {days}")
     return Finding.quiet(Text(text, facts), value=estimate.estimate, limit=limit)
 
 

@@ -56,7 +56,7 @@ def evaluate(evidence: OutcomeHistory, params: Params) -> Finding:
         "rows": found.rows,
         "days": days_of(found.first, found.last),
     }
-    if found.labelled < limit and found.p_value < params.alpha:
+    if found.are_late(alpha=params.alpha, tolerance=params.tolerance):
         text = N_("{labelled:integer} labels for {rows:integer} predictions, {expected:integer} are usual by now, limit {limit:integer}, {days}")
         return Finding.fired(Text(text, facts), value=found.labelled, limit=limit, since=evidence.ends[found.last])
     text = N_("labels come as usual: {labelled:integer}, expected {expected:integer}, limit {limit:integer}, {days}")

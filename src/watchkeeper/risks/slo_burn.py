@@ -19,7 +19,7 @@ from pydantic import Field
 
 from watchkeeper.analysis.outcome_examples import outcome_history, scored
 from watchkeeper.analysis.outcomes import OutcomeHistory
-from watchkeeper.analysis.service_levels import ServiceLevel, service_level, usual_target
+from watchkeeper.analysis.service_levels import ServiceLevel, service_level, target_of
 from watchkeeper.core.durations import Duration
 from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
@@ -60,7 +60,7 @@ KINDS = PREDICTING_KINDS
 def evaluate(evidence: OutcomeHistory, params: Params) -> Finding:
     if not evidence.labelled:
         return Finding.unknown(Text(N_("no label has come yet")))
-    target = params.target or usual_target(evidence)
+    target = target_of(evidence, params.target)
     if isnan(target):
         return Finding.unknown(Text(N_("no target was set, and fewer than eight mature days tell what is usual")))
     level = service_level(evidence, target=target, budget=params.budget)

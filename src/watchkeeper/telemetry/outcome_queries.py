@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from watchkeeper.telemetry.days import rows_of_days
 
 BINS = 200
-NO_SCORE = -1  # beside the codes 0 (below 0), 1 to 200 (equal bins of [0, 1], 1 in the last), 201 (above 1)
+NO_SCORE = -1  # beside the codes of score_code
 UNKNOWN = -1  # a decision or a label that is not there
 OCTAVE = 16  # delay buckets: each reaches 2^(1/16) times as far as the one before
 _TOO_LARGE = 1e100
@@ -59,7 +59,7 @@ class CountDecisions:
         rows = _joined(log, labels, self.of, score=log.score, prediction=log.prediction)
         usual = (rows.score.abs() < _TOO_LARGE).fill_null(False)
         coded = rows.mutate(
-            code=_score_code(rows.score),
+            code=score_code(rows.score, missing=NO_SCORE),
             said=ibis.coalesce(is_positive(rows.prediction), (rows.score >= 0.5).cast("int8"), UNKNOWN).cast("int8"),
             y=is_positive(rows.label).fill_null(UNKNOWN).cast("int8"),
             s=ibis.ifelse(usual, rows.score, 0.0),
@@ -191,14 +191,15 @@ def _last_of_each(labels: ir.Table) -> ir.Table:
     return ranked.filter(ranked.place == 0).drop("place")
 
 
-def _score_code(score: ir.Value) -> ir.Value:
+def score_code(score: ir.Value, *, missing: int) -> ir.Value:
+    """0 below 0, 1 to 200 for equal bins of [0, 1] with 1 in the last, 201 above 1; `missing` for null and NaN."""
     return ibis.cases(
-        (score.isnan(), NO_SCORE),
+        (score.isnan(), missing),
         (score < 0, 0),
         (score > 1, BINS + 1),
         (score == 1, BINS),
         (score >= 0, (score * BINS).floor().cast("int16") + 1),
-        else_=NO_SCORE,
+        else_=missing,
     ).cast("int16")
 
 

@@ -94,11 +94,13 @@ def _of_run(
             yield from _outcomes(kind, field, run, counted, answer(CountDelays(of), field))
 
 
-def days_of_labels(engine: Engine, log: TelemetryLog, model: UUID | str, since: int, days: Collection[date], zone: tzinfo) -> set[date]:
+def days_of_labels(
+    engine: Engine, log: TelemetryLog, model: UUID | str, since: int, days: Collection[date], zone: tzinfo, *, label_days: int
+) -> set[date]:
     """The days among those given whose predictions got a label in batch `since` or later."""
     found: set[date] = set()
     for run in runs_of(days, zone):
-        labels = Wanted(stream=Stream.LABELS, columns={}, before=DAY, after=timedelta(days=100_000))
+        labels = Wanted(stream=Stream.LABELS, columns={}, before=DAY, after=timedelta(days=label_days))
         answer = ask(engine, log, model, DaysOfLabels(since), run, Wanted(stream=Stream.PREDICTIONS, columns={}), labels)
         found |= {run.day(index) for index in answer["day"].to_pylist()} if answer else set()
     return found

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from watchkeeper.telemetry.arrow import kind_of
 from watchkeeper.telemetry.engines import Engine, FilesGone, Source
 from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.outcome_queries import BINS, score_code
 from watchkeeper.telemetry.times import HOUR, MICROSECOND, QUARTER, at_micros, to_micros, window_of, window_starts
 from watchkeeper.wire import Stream
 
-BINS = 200
-BELOW, ABOVE, NULL = 0, BINS + 1, BINS + 2  # codes beside the bins 1..200
+NULL = BINS + 2  # the code beside those of score_code
 
 _COLUMNS = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string", "score": "float64"}
 _BLOB_VERSION = 1
@@ -94,14 +94,7 @@ def count_scores(log: ir.Table) -> ir.Table:
     coded = log.filter((log.timestamp >= log["first"]) & (log.timestamp < log["end"])).mutate(
         version=log.version.fill_null(""),
         quarter=log.timestamp.truncate("m").epoch_seconds() // int(QUARTER.total_seconds()),  # truncated first: the conversion rounds
-        code=ibis.cases(
-            (log.score.isnan(), NULL),
-            (log.score < 0, BELOW),
-            (log.score > 1, ABOVE),
-            (log.score == 1, BINS),
-            (log.score >= 0, (log.score * BINS).floor().cast("int16") + 1),
-            else_=NULL,
-        ).cast("int16"),
+        code=score_code(log.score, missing=NULL),
         s=ibis.ifelse(in_bins & (log.is_last == 1), log.score, 0.0),
     )
     return coded.group_by("version", "quarter", "code").agg(

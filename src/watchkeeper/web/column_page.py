@@ -16,6 +16,7 @@ from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts, 
 from watchkeeper.analysis.scale import scale_changes
 from watchkeeper.analysis.shapes import shape
 from watchkeeper.ingest.columns import column_histories
+from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.drift import Verdict
 from watchkeeper.telemetry.bins import FIRST, INFINITE, NULL, OVER_BINS
 from watchkeeper.web import charts, drawing, present
@@ -130,11 +131,8 @@ def page(
 
 def limits_of(risks: Sequence[BoundRisk]) -> DriftLimits:
     """Those of the model's own feature drift risk, else the defaults."""
-    for risk in risks:
-        if risk.binding.type == "feature_drift":
-            known = {name: risk.effective[name] for name in ("alpha", "least_psi", "least_distance") if name in risk.effective}
-            return DriftLimits(**known)
-    return DriftLimits()
+    params = params_of(risks, "feature_drift").model_dump()
+    return DriftLimits(**{name: params[name] for name in ("alpha", "least_psi", "least_distance")})
 
 
 def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:

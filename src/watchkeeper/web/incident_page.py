@@ -16,6 +16,7 @@ from watchkeeper.core.text import Text
 from watchkeeper.incidents import queries
 from watchkeeper.monitoring.effective import effective_of
 from watchkeeper.monitoring.lights import cutoffs
+from watchkeeper.monitoring.queries import bound_risks
 from watchkeeper.registry import queries as registry
 from watchkeeper.web import charts, performance_page
 
@@ -123,7 +124,13 @@ def outcomes_of(incident: Incident, *, now: datetime) -> performance_page.Page |
     given = effective_of(incident.binding).as_json()
     window = int(given.get("window") or 7)
     return performance_page.page(
-        incident.model, metric=str(given.get("metric") or ""), window=window, widths=charts.WIDTHS[""], now=now, explains=True
+        incident.model,
+        bound_risks(incident.model_id),
+        metric=str(given.get("metric") or ""),
+        window=window,
+        widths=charts.WIDTHS[""],
+        now=now,
+        explains=True,
     )
 
 

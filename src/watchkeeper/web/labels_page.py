@@ -15,13 +15,16 @@ from django.utils.translation import gettext
 from watchkeeper.analysis.labels import LabelCount, recent_labels
 from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory, delay_curve
 from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.delay import delay_quantile
 from watchkeeper.web import charts
 from watchkeeper.web.charts import Spec
 
 if TYPE_CHECKING:
+    from watchkeeper.monitoring.queries import BoundRisk
     from watchkeeper.registry.models import RegisteredModel
 
+RISK = "labels_late"
 SHOWN_DAYS = 90
 LEAST_ROWS = 30
 CURVE_POINTS = 120
@@ -50,6 +53,7 @@ class Page:
     mature: int
     waiting: int
     recent: LabelCount | None
+    are_late: bool
     segments: tuple[SegmentDelay, ...]
     curve: tuple[SafeString, ...]
     days: tuple[SafeString, ...]
@@ -63,16 +67,14 @@ class Page:
         """By when nine of ten labels have come, of those that come."""
         return dict(self.quantiles)[0.9]
 
-    @property
-    def are_late(self) -> bool:
-        return self.recent is not None and self.recent.p_value < 0.001 and self.recent.missing > 0.2
 
-
-def page(model: RegisteredModel, *, widths: Sequence[int], whole: Sequence[int], now: datetime) -> Page | None:
+def page(model: RegisteredModel, risks: Sequence[BoundRisk], *, widths: Sequence[int], whole: Sequence[int], now: datetime) -> Page | None:
     """None while no label ever came. `widths` are those of half a page, `whole` of a whole one."""
     history = segment_histories([model.id], now=now)[model.id]
     if not history.labelled:
         return None
+    limits = params_of(risks, RISK).model_dump()
+    recent = recent_labels(history, window=limits["window"])
     return Page(
         history=history,
         rows=sum(entry.rows for entry in history.days),
@@ -81,7 +83,8 @@ def page(model: RegisteredModel, *, widths: Sequence[int], whole: Sequence[int],
         final=history.final_share,
         mature=len(history.mature),
         waiting=len(history.by_day) - len(history.mature),
-        recent=recent_labels(history, window=3),
+        recent=recent,
+        are_late=recent is not None and recent.are_late(alpha=limits["alpha"], tolerance=limits["tolerance"]),
         segments=tuple(_segments(history, now)),
         curve=tuple(
             charts.draw(_curve_spec(history, width), label=gettext("Share of predictions with a label, by age"), width=width) for width in widths

@@ -17,6 +17,7 @@ from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
 from watchkeeper.analysis.outcomes import SegmentHistory
 from watchkeeper.analysis.performance import Comparison, compare
 from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.estimated import ESTIMATORS, TrackRecord, Trust
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result
@@ -24,18 +25,31 @@ from watchkeeper.web import model_page, present
 from watchkeeper.web.performance_chart import PerformanceChart, Value, performance_svg
 
 if TYPE_CHECKING:
+    from watchkeeper.monitoring.queries import BoundRisk
     from watchkeeper.registry.models import RegisteredModel
 
 WINDOWS = (1, 7, 28)
 SHOWN_DAYS = 180
 MOST_SEGMENTS = 30
 LEAST_ROWS = 30
-ALPHA = 0.001
-TOLERANCE = 0.05
+RISK = "performance_drop"
 QUALITY = frozenset(
     {"missing_values", "new_categories", "out_of_range", "unit_or_scale_change", "schema_changed", "duplicate_rows", "constant_prediction"}
 )
 LIGHTS = {"worse": "yellow", "steady": "green", "better": "green", "unknown": "grey"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as worse: as the model's own risk says, else as its defaults do."""
+
+    alpha: float
+    tolerance: float
+
+    @classmethod
+    def of(cls, risks: Sequence[BoundRisk]) -> Limits:
+        params = params_of(risks, RISK).model_dump()
+        return cls(params["alpha"], params["tolerance"])
 
 
 @dataclass(frozen=True)
@@ -100,14 +114,23 @@ class Page:
 
     @property
     def verdict(self) -> str:
-        return _verdict(self.headline)
+        return next(row.verdict for row in self.rows if row.metric.name == self.metric.name)
 
     @property
     def colour(self) -> str:
         return LIGHTS[self.verdict]
 
 
-def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[int], now: datetime, explains: bool = False) -> Page | None:
+def page(
+    model: RegisteredModel,
+    risks: Sequence[BoundRisk],
+    *,
+    metric: str,
+    window: int,
+    widths: Sequence[int],
+    now: datetime,
+    explains: bool = False,
+) -> Page | None:
     """None while no label ever came. Why it fell is told where a metric is worse, or where `explains` asks for it."""
     history = segment_histories([model.id], now=now)[model.id]
     if not history.labelled or history.kind is None:
@@ -117,7 +140,8 @@ def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[i
     estimator = estimator_of(history) if chosen.name in ESTIMATORS and chosen in metrics_of(history.kind, history.days) else None
     headline = compare(history, chosen, window=window)
     last_days = history.mature[-window:]
-    rows = tuple(_row(history, each, window) for each in metrics_of(history.kind, history.days))
+    limits = Limits.of(risks)
+    rows = tuple(_row(history, each, window, limits) for each in metrics_of(history.kind, history.days))
     has_reason = headline and (explains or any(row.verdict == "worse" for row in rows))
     return Page(
         history=history,
@@ -136,19 +160,19 @@ def page(model: RegisteredModel, *, metric: str, window: int, widths: Sequence[i
     )
 
 
-def _verdict(found: Comparison | None) -> str:
+def _verdict(found: Comparison | None, limits: Limits) -> str:
     if found is None or not (found.current.is_ok and found.reference.is_ok):
         return "unknown"
-    if found.p_value < ALPHA and found.worse >= TOLERANCE * abs(found.reference.estimate):
+    if found.p_value < limits.alpha and found.worse >= limits.tolerance * abs(found.reference.estimate):
         return "worse"
-    return "better" if found.worse < 0 and found.p_value > 1 - ALPHA else "steady"
+    return "better" if found.worse < 0 and found.p_value > 1 - limits.alpha else "steady"
 
 
-def _row(history: SegmentHistory, metric: OutcomeMetric, window: int) -> MetricRow:
+def _row(history: SegmentHistory, metric: OutcomeMetric, window: int, limits: Limits) -> MetricRow:
     found = compare(history, metric, window=window)
     current = found.current if found else metric.compute(history.of(history.mature[-window:])) if history.mature else None
     change = found.current.estimate - found.reference.estimate if found else nan
-    return MetricRow(metric, found.reference if found else None, current, change, _verdict(found))
+    return MetricRow(metric, found.reference if found else None, current, change, _verdict(found, limits))
 
 
 def _segment_rows(history: SegmentHistory, metric: OutcomeMetric, days: Sequence[date]) -> list[SegmentRow]:

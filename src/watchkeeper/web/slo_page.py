@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 
 from watchkeeper.analysis.openslo import open_slo
 from watchkeeper.analysis.outcomes import OutcomeHistory
-from watchkeeper.analysis.service_levels import ServiceLevel, good_and_bad, service_level, usual_target
+from watchkeeper.analysis.service_levels import ServiceLevel, good_and_bad, service_level, target_of, usual_target
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.ingest.outcomes import outcome_histories
 from watchkeeper.stats.result import Result
@@ -65,8 +65,8 @@ class Page:
 
 def page(model: RegisteredModel, risks: Sequence[BoundRisk], *, widths: Sequence[int], now: datetime) -> Page:
     history = outcome_histories([model.id], now=now)[model.id]
+    objectives = tuple(_objective(model, risk, history, widths) for risk in risks if risk.binding.type == RISK)
     usual = usual_target(history)
-    objectives = tuple(_objective(model, risk, history, usual, widths) for risk in risks if risk.binding.type == RISK)
     return Page(objectives, usual if isfinite(usual) else None, history.kind is OutcomeKind.NUMBERS)
 
 
@@ -86,10 +86,10 @@ def export(model: RegisteredModel, risks: Sequence[BoundRisk], *, address: str, 
     )
 
 
-def _objective(model: RegisteredModel, risk: BoundRisk, history: OutcomeHistory, usual: float, widths: Sequence[int]) -> Objective:
+def _objective(model: RegisteredModel, risk: BoundRisk, history: OutcomeHistory, widths: Sequence[int]) -> Objective:
     agreed, budget = risk.effective["target"], parse_duration(risk.effective["budget"])
-    target = agreed or usual
-    level = service_level(history, target=target, budget=budget) if isfinite(target) else None
+    target = target_of(history, agreed)
+    level = service_level(history, target=target, budget=budget)
     counts = level.counts if level else None
     return Objective(
         risk=risk,

@@ -211,7 +211,9 @@ def performance(request: HttpRequest, id: UUID) -> HttpResponse:
     context = shown(request, id, "performance")
     asked = request.GET
     window = next((days for days in performance_page.WINDOWS if str(days) == asked.get("window")), 7)
-    context["page"] = performance_page.page(context["head"].model, metric=asked.get("metric", ""), window=window, widths=charts.WIDTHS[""], now=now())
+    context["page"] = performance_page.page(
+        context["head"].model, context["head"].risks, metric=asked.get("metric", ""), window=window, widths=charts.WIDTHS[""], now=now()
+    )
     quality = [risk for risk in context["head"].firing if risk.binding.type in performance_page.QUALITY]
     return render(request, "model/performance.html", context | {"windows": performance_page.WINDOWS, "quality": quality})
 
@@ -220,7 +222,7 @@ def performance(request: HttpRequest, id: UUID) -> HttpResponse:
 def labels(request: HttpRequest, id: UUID) -> HttpResponse:
     """How late the truth comes."""
     context = shown(request, id, "labels")
-    context["page"] = labels_page.page(context["head"].model, widths=charts.WIDTHS["two"], whole=charts.WIDTHS[""], now=now())
+    context["page"] = labels_page.page(context["head"].model, context["head"].risks, widths=charts.WIDTHS["two"], whole=charts.WIDTHS[""], now=now())
     return render(request, "model/labels.html", context)
 
 
