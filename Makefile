@@ -1,27 +1,31 @@
 # Everything a developer types. `make` alone lists the targets.
 PYTHON ?= python3.11
 VENV := .venv
-JOBS ?= 2
+JOBS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 ORACLES := .oracles
+PEERS := .peers
+RUSSIAN := src/watchkeeper/locale/ru/LC_MESSAGES/django
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix bench faults oracles docs new-risk new-channel chromium
+.PHONY: help setup run test check fix bench peers faults oracles docs new-risk new-channel chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## a virtual environment in .venv with everything
+setup: $(STAMP) $(RUSSIAN).mo ## a virtual environment in .venv with everything
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
-	$(BIN)/python -m watchkeeper.web.messages compile
 	@touch $(STAMP)
+
+$(RUSSIAN).mo: $(RUSSIAN).po $(STAMP)
+	$(BIN)/python -m watchkeeper.web.messages compile
 
 run: setup ## open the demo: a real year of real models, then live
 	$(BIN)/watchkeeper demo
@@ -50,6 +54,13 @@ fix: setup ## format and repair what can be repaired
 
 bench: setup ## speed and memory, side by side in one run
 	$(BIN)/python -m bench
+
+peers: $(ORACLES)/.set-up $(PEERS)/.set-up ## the tools that `make bench` runs beside ours, each in an environment of its own
+
+$(PEERS)/.set-up: bench/evidently.txt $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)/evidently
+	$(BIN)/uv pip install --quiet --python $(PEERS)/evidently/bin/python -r bench/evidently.txt
+	@touch $@
 
 faults: setup ## the long fault tests: kills, crash points, frozen workers
 	$(BIN)/pytest tests/faults --long -v

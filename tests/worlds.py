@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tests.platform import Platform
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, RoleGrant, Team
@@ -14,10 +17,12 @@ from watchkeeper.alerts.models import Message, Silence
 from watchkeeper.alerts.services import create_silence
 from watchkeeper.history.actors import PLATFORM
 from watchkeeper.incidents.models import Incident
+from watchkeeper.ingest import places
+from watchkeeper.ingest.models import AuditSample, WatchedPlace
 from watchkeeper.monitoring.models import Policy
 from watchkeeper.monitoring.services import Binding, create_policy
 from watchkeeper.registry import services as registry
-from watchkeeper.registry.models import DataSource
+from watchkeeper.registry.models import DataSource, RegisteredModel
 from watchkeeper.registry.services import Owners
 
 # who has which ability in their own unit; nobody but the administrator of the company has any in the other
@@ -46,9 +51,11 @@ class World:
     grant: RoleGrant
     source: DataSource
     policy: Policy
+    place: WatchedPlace
     team: Team
     dead: Message
     token_id: str
+    audit: AuditSample
 
 
 def build(platform: Platform, name: str) -> World:
@@ -72,8 +79,19 @@ def build(platform: Platform, name: str) -> World:
     policy = create_policy(f"Policy {name}", type="stale_model", unit=unit, version=Binding(), actor=actor, now=now).policy
     incident = platform.incident(risk)
     assert incident
+    audit = AuditSample.objects.create(model=model, number=1, made_at=now, first=now.date(), last=now.date(), size=30, rows=[], looked_at=now)
     dead = Message.objects.create(key=f"dead-{name}", channel=channel, subject="s", text="t", body=b"{}", sealed_at=now, state=Message.State.DEAD)
-    return World(unit, model, risk, incident, channel, silence, grant, source, policy, team, dead, made.token.id)
+    place = watched_folder(platform, model, name)
+    return World(unit, model, risk, incident, channel, silence, grant, source, policy, place, team, dead, made.token.id, audit)
+
+
+def watched_folder(platform: Platform, model: RegisteredModel, name: str) -> WatchedPlace:
+    """A folder with one prediction, and another one in it."""
+    folder = platform.folder / "lake" / name
+    (folder / "more").mkdir(parents=True)
+    row = pa.table({"id": ["1"], "timestamp": pa.array([platform.clock.now()], pa.timestamp("us", "UTC")), "score": [0.5]})
+    pq.write_table(row, folder / "more" / "rows.parquet")
+    return places.watch_place(model, wanted=places.Wanted(kind="folder", address=str(folder)), actor=platform.actor, now=platform.clock.now())
 
 
 def cast(platform: Platform, own: World) -> dict[str, Person]:

@@ -329,3 +329,50 @@ class TestRefusals:
         with pytest.raises(CannotCheck, match="Neither file has a column 'agee'") as refused:
             check_files(baseline, baseline, columns=["age", "agee"])
         assert "age, amount, region, member" in refused.value.remedy
+
+
+def two_that_go_together(correlation: float, *, seed: int, rows: int = 3000) -> pa.Table:
+    chance = np.random.default_rng(seed)
+    income = chance.normal(size=rows)
+    limit = correlation * income + np.sqrt(1 - correlation**2) * chance.normal(size=rows)
+    ids = [f"{seed}-{n}" for n in range(rows)]
+    return pa.table({"income": income, "limit": limit, "region": chance.choice(["north", "south"], rows), "is_new": income > 1, "id": ids})
+
+
+def test_columns_that_no_longer_go_together_are_told_apart_though_none_differs_by_itself() -> None:
+    usual = two_that_go_together(0.8, seed=1)
+
+    alone = check_tables(two_that_go_together(-0.8, seed=2), usual)
+    together = check_tables(two_that_go_together(-0.8, seed=2), usual, together=True)
+
+    assert alone.outcome is Outcome.QUIET
+    assert together.outcome is Outcome.FIRED
+    assert together.together
+    assert {name for name, _ in together.together.features[:2]} == {"income", "limit"}
+
+
+def test_rows_like_the_baseline_are_not_told_apart_by_their_ids() -> None:
+    report = check_tables(two_that_go_together(0.8, seed=2), two_that_go_together(0.8, seed=1), together=True)
+
+    assert report.outcome is Outcome.QUIET
+    assert report.together
+    assert abs(report.together.auc - 0.5) < 4 * report.together.error
+
+
+@pytest.mark.parametrize("rows", [1, 40], ids=["one row", "too few"])
+def test_too_few_rows_together_are_no_all_clear(rows: int) -> None:
+    report = check_tables(two_that_go_together(0.8, seed=2, rows=rows), two_that_go_together(0.8, seed=1), together=True)
+
+    assert report.outcome is Outcome.UNKNOWN
+    assert report.together
+    assert np.isnan(report.together.auc)
+
+
+def test_empty_constant_and_infinite_columns_do_not_keep_rows_from_being_told_apart() -> None:
+    odd = {"empty": pa.nulls(600, pa.float64()), "same": np.ones(600), "wild": np.where(np.arange(600) % 3, np.inf, 1e300)}
+    usual, current = (pa.table(odd | {"x": np.random.default_rng(seed).normal(mean, 1, 600)}) for seed, mean in ((1, 0), (2, 1)))
+
+    report = check_tables(current, usual, together=True)
+
+    assert report.together
+    assert [name for name, _ in report.together.features] == ["x"]

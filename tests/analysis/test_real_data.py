@@ -24,7 +24,7 @@ from tests.oracles.shown import show
 from watchkeeper.analysis.causes import Cause, why
 from watchkeeper.analysis.estimates import Estimator, estimator_of
 from watchkeeper.analysis.metrics import score_table
-from watchkeeper.analysis.outcomes import SegmentHistory
+from watchkeeper.analysis.outcomes import SegmentHistory, by_day
 from watchkeeper.cli.demo import flights
 from watchkeeper.core.finding import Outcome
 from watchkeeper.risks import calibration_error, estimated_performance_drop
@@ -251,7 +251,7 @@ class Year:
             kind=OutcomeKind.DECISIONS,
             days=total,
             ends={entry.day: day_starts(entry.day + DAY, NEW_YORK) for entry in total},
-            segments={"origin": of_origin},
+            segments={"origin": {name: by_day(entries) for name, entries in of_origin.items()}},
         )
 
     def learned(self, last: date) -> tuple[SegmentHistory, Estimator]:

@@ -33,6 +33,8 @@ def test_performance_is_told_by_day_with_its_maturity(platform: Platform, api: C
     assert {item["labelled"] for item in answer["items"]} == {120}
     auc = answer["items"][0]["metrics"]["roc_auc"]
     assert auc["low"] < auc["estimate"] < auc["high"]
+    assert len(api.get(f"/api/v1/models/{model.id}/performance?days=7").json()["items"]) == 7
+    assert api.get(f"/api/v1/models/{model.id}/performance?days=week").status_code == 422
 
 
 def test_an_objective_tells_its_budget(platform: Platform, api: Client) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,10 +42,19 @@ NEEDS: dict[tuple[str, str], object] = {
     ("DELETE", "/models/{id}/metrics/{name}"): Ability.EDIT,
     ("GET", "/models/{id}/points"): Ability.VIEW,
     ("GET", "/models/{id}/performance"): Ability.VIEW,
+    ("GET", "/models/{id}/relations"): Ability.VIEW,
     ("GET", "/models/{id}/slo"): Ability.VIEW,
+    ("GET", "/models/{id}/audits"): Ability.VIEW,
+    ("POST", "/models/{id}/audits"): Ability.EDIT,
+    ("GET", "/models/{id}/audits/{sample}"): Ability.EDIT,
     ("GET", "/models/{id}/sources"): Ability.VIEW,
     ("POST", "/models/{id}/sources"): Ability.EDIT,
     ("DELETE", "/models/{id}/sources/{source_id}"): Ability.EDIT,
+    ("GET", "/models/{id}/places"): Ability.VIEW,
+    ("POST", "/models/{id}/places"): Ability.EDIT,
+    ("POST", "/models/{id}/places/look"): Ability.EDIT,
+    ("POST", "/models/{id}/places/{place_id}/look"): Ability.EDIT,
+    ("DELETE", "/models/{id}/places/{place_id}"): Ability.EDIT,
     ("GET", "/models/{id}/quarantine"): Ability.EDIT,
     ("GET", "/models/{id}/history"): Ability.VIEW,
     ("GET", "/models/{id}/tokens"): Ability.EDIT,
@@ -56,6 +66,10 @@ NEEDS: dict[tuple[str, str], object] = {
     ("PATCH", "/models/{id}/risks/{risk_id}"): Ability.EDIT,
     ("DELETE", "/models/{id}/risks/{risk_id}"): Ability.EDIT,
     ("POST", "/models/{id}/risks/{risk_id}/evaluate"): Ability.EDIT,
+    ("POST", "/models/{id}/risks/rehearsal"): Ability.EDIT,
+    ("POST", "/models/{id}/risks/{risk_id}/rehearsal"): Ability.EDIT,
+    ("GET", "/models/{id}/starter-set"): Ability.EDIT,
+    ("POST", "/models/{id}/starter-set"): Ability.EDIT,
     ("GET", "/sources"): EVERYBODY,
     ("GET", "/risk-types"): EVERYBODY,
     ("GET", "/policies"): EVERYBODY,
@@ -112,10 +126,12 @@ def path(world: World, template: str) -> str:
         "id": id.get(root, world.model.id),
         "name": world.policy.name if root == "/policies" else "mape",
         "source_id": world.source.id,
+        "place_id": world.place.id,
         "token_id": world.token_id,
         "risk_id": world.risk.id,
         "number": world.incident.number,
         "position": 1,
+        "sample": world.audit.number,
     }
     return template.format(**values)
 
@@ -128,8 +144,12 @@ def body(world: World, method: str, template: str, someone: Person) -> dict[str,
         ("PUT", "/models/{id}/owners"): {"technical": [str(someone.id)]},
         ("POST", "/models/{id}/metrics"): {"name": "roc_auc"},
         ("POST", "/models/{id}/sources"): {"addresses": ["dwh.other"]},
+        ("POST", "/models/{id}/places"): {"kind": "folder", "address": f"{world.place.address}/more"},
+        ("POST", "/models/{id}/places/look"): {"kind": "folder", "address": world.place.address},
         ("POST", "/models/{id}/risks"): {"type": "stale_model"},
         ("PATCH", "/models/{id}/risks/{risk_id}"): {"criticality": 1},
+        ("POST", "/models/{id}/risks/rehearsal"): {"type": "stale_model"},
+        ("POST", "/models/{id}/starter-set"): {"receipts": []},
         ("POST", "/policies"): {"name": f"new {unit}", "type": "stale_model", "unit": unit},
         ("POST", "/policies/{name}/versions"): {"params": {}},
         ("POST", "/incidents/{number}/assign"): {"to": str(someone.id)},
@@ -138,7 +158,7 @@ def body(world: World, method: str, template: str, someone: Person) -> dict[str,
         ("POST", "/incidents/{number}/steps/{position}"): {"is_done": True},
         ("POST", "/channels"): {"kind": "webhook", "name": "new", "unit": unit, "config": {"url": "http://127.0.0.1:9/"}},
         ("PATCH", "/channels/{id}"): {"name": "renamed", "config": {"url": "http://127.0.0.1:9/"}},
-        ("POST", "/silences"): {"unit": unit, "ends_at": "2026-11-23T00:00:00Z", "reason": "work"},
+        ("POST", "/silences"): {"unit": unit, "ends_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(), "reason": "work"},
         ("POST", "/units"): {"name": "new", "parent": unit},
         ("POST", "/people"): {"email": "new@example.com"},
         ("POST", "/people/{id}/deactivate"): {"successor": str(someone.id)},
@@ -177,7 +197,8 @@ def operations() -> Iterator[tuple[str, str]]:
 def call(stage: Stage, world: World, method: str, template: str, authorization: str) -> int:
     """The status of one call, whose effects are undone."""
     headers = {"Authorization": f"Bearer {authorization}"} if authorization else {}
-    query = "?name=mape&since=2026-01-01T00:00:00Z" if template.endswith("/points") else ""
+    queries = {"/models/{id}/points": "?name=mape&since=2026-01-01T00:00:00Z", "/models/{id}/relations": "?feature=x"}
+    query = queries.get(template, "")
     with transaction.atomic():
         response = Client().generic(
             method,

@@ -25,7 +25,9 @@ PAGES = {
     "model-metrics": "{model}metrics/",
     "model-risks": "{model}risks/",
     "risk-add": "{model}risks/add/?type=metric_out_of_bounds",
+    "model-starter": "{model}risks/starter/",
     "model-passport": "{model}passport/",
+    "model-places": "{model}places/",
     "model-columns": "{model}columns/?column=f.hour",
     "model-labels": "{model}labels/",
     "model-slo": "{model}slo/",
@@ -65,15 +67,16 @@ def addresses(server: Server) -> dict[str, str]:
         ).json()
         rule = {"type": "metric_out_of_bounds", "params": {"metric": "brier", "upper": 0.16}, "criticality": 3, "schedule": {"on": "event"}}
         api.post(f"/models/{made['id']}/risks", json=rule)
-        rows = [{"name": "brier", "value": 0.11 + day / 100, "timestamp": f"2026-11-{10 + day}T06:00:00Z"} for day in range(10)]
+        now = datetime.now(UTC)
+        rows = [{"name": "brier", "value": 0.11 + day / 100, "timestamp": (now - timedelta(days=10 - day)).isoformat()} for day in range(10)]
         api.post("/ingest/metrics", json={"rows": rows}, headers={"Authorization": f"Bearer {made['token']}"})
         training = {
             "version": "1",
-            "trained_at": "2026-10-01T00:00:00Z",
+            "trained_at": (now - timedelta(days=50)).isoformat(),
             "reference": [{"hour": n % 24, "carrier": "ABC"[n % 3]} for n in range(900)],
         }
         api.post("/ingest/training", json={"rows": [training]}, headers={"Authorization": f"Bearer {made['token']}"})
-        day = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+        day = (now - timedelta(days=2)).isoformat()
         flights = [{"id": f"{n}", "timestamp": day, "features": {"hour": n % 12, "carrier": "ABCD"[n % 4]}} for n in range(600)]
         api.post("/ingest/predictions", json={"rows": flights}, headers={"Authorization": f"Bearer {made['token']}"})
 

@@ -64,7 +64,17 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, current: str, *, html: str = "", as_json: bool = False, limits: Sequence[str] = (), width: int = 80, **names: str) -> Said:
+def run(
+    folder: Path,
+    current: str,
+    *,
+    html: str = "",
+    as_json: bool = False,
+    limits: Sequence[str] = (),
+    width: int = 80,
+    together: bool = False,
+    **names: str,
+) -> Said:
     out, err = StringIO(), StringIO()
     code = run_check(
         Console(file=out, width=width, soft_wrap=True, highlight=False),
@@ -77,8 +87,18 @@ def run(folder: Path, current: str, *, html: str = "", as_json: bool = False, li
         ignore=names.get("ignore", ""),
         timestamp=names.get("timestamp", ""),
         limits=limits,
+        together=together,
     )
     return Said(code, out.getvalue(), err.getvalue())
+
+
+def test_all_columns_together_are_told_before_the_columns(files: Path) -> None:
+    same, changed = (run(files, f"{name}.parquet", together=True, html="report.html") for name in ("same", "changed"))
+
+    assert (same.code, changed.code) == (0, 1)
+    assert "All columns together: rows of the two cannot be told apart, AUC 0." in same.out
+    assert "All columns together: rows of the two are told apart" in changed.out
+    assert "are told apart" in (files / "report.html").read_text()
 
 
 def test_the_summary_comes_first_and_the_worst_column_after_it(files: Path) -> None:

@@ -16,9 +16,10 @@ from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Person, Role, Unit
 from watchkeeper.alerts import flow
 from watchkeeper.alerts.models import Channel
-from watchkeeper.alerts.secrets import encrypt
+from watchkeeper.core.secrets import encrypt
 from watchkeeper.history.actors import PLATFORM
 from watchkeeper.history.services import verify_history
+from watchkeeper.ingest import places
 from watchkeeper.ingest.applying import telemetry_log
 from watchkeeper.ingest.border import check_submission
 from watchkeeper.ingest.receiving import Arrival, store_group
@@ -45,6 +46,11 @@ def found(url: str) -> dict[str, str]:
     binding = monitoring.bind_risk(made.model, wanted=wanted, actor=PLATFORM, now=now)
     _webhooks(url, [made.model.id], now)
     return {"model": str(made.model.id), "token": made.token.text, "binding": str(binding.id)}
+
+
+def watch(model: str, folder: str) -> None:
+    wanted = places.Wanted(kind="folder", address=folder)
+    places.watch_place(RegisteredModel.objects.get(id=model), wanted=wanted, actor=PLATFORM, now=datetime.now(UTC))
 
 
 def silent_models(count: int, url: str) -> None:

@@ -15,7 +15,7 @@ from tests.faults.test_workers_die import TWICE
 from watchkeeper.core.faults import POINTS
 
 OF_WEB = [point for point in POINTS if point.startswith("receive:")]
-OF_WORKER = [point for point in POINTS if not point.startswith("receive:")]
+OF_WORKER = [point for point in POINTS if not point.startswith(("receive:", "watch:"))]  # those of watched places: test_watched_places.py
 NOT_DONE = (
     "SELECT COUNT(*) FROM ingest_batch WHERE state <> 'applied'",
     "SELECT COUNT(*) FROM ingest_dirtywindow",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.oracles.generated import SIZES
+from bench._generated import SIZES
 from tests.oracles.oracle import Oracle
 
 PYTHON = os.environ.get("WATCHKEEPER_ORACLES", "")

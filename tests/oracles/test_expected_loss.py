@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tests.oracles import generated
+from bench import _generated as generated
 from tests.oracles.oracle import Oracle
 from tests.oracles.shown import show
 from watchkeeper.stats.residuals import LossModel, expected_loss

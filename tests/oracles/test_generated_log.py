@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.oracles import generated
+from bench import _generated as generated
+from bench._generated import DRIFT_FROM, DRIFTED, FEATURES
 from tests.oracles.classified import TRUTHS, scores_of, unlabelled
-from tests.oracles.generated import DRIFT_FROM, DRIFTED, FEATURES
 from tests.oracles.oracle import Oracle
 from tests.oracles.shown import show
 from watchkeeper.analysis.columns import ColumnHistory

@@ -30,7 +30,7 @@ def is_unknown(platform: Platform, risk: RiskBinding) -> None:
 def fires(platform: Platform, risk: RiskBinding, *, says: str) -> None:
     """It fired, the light shows it, an incident is open with a plan, somebody was told in words."""
     assert platform.condition(risk) == "firing"
-    assert says in platform.explanation(risk)
+    assert says in platform.explanation(risk), platform.explanation(risk)
     assert platform.light(risk.model) in ("yellow", "red")
     incident = platform.incident(risk)
     assert incident is not None

@@ -1,5 +1,7 @@
 from typing import Any
 
+import numpy as np
+
 from tests.platform import Platform
 from tests.risks.story import fires, is_unknown, normal_rows, resolves
 from watchkeeper.analysis.examples import AGE, history, normal
@@ -34,6 +36,14 @@ def test_more_features_ask_for_more_evidence() -> None:
 
 def test_a_difference_too_small_to_matter_is_left_alone() -> None:
     assert judge([0.1] * 50, least_psi=0.5).outcome == Outcome.QUIET
+
+
+def test_ten_times_the_rows_are_no_drift() -> None:
+    """Days differ by a tenth of a standard deviation; with more rows that shows more clearly, and is as usual as before."""
+    means = np.random.default_rng(5).normal(0, 0.1, 88)
+    days = [normal(2000 if day < 28 else 20_000, mean=float(mean), seed=day) for day, mean in enumerate(means)]
+
+    assert evaluate(history(AGE, reference=normal(9000), days=days), Params()).outcome == Outcome.QUIET
 
 
 def test_story_of_a_world_that_moves_on(platform: Platform) -> None:

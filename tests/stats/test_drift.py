@@ -19,7 +19,7 @@ from watchkeeper.stats.drift import (
     judge,
     law_of,
     learn_spread,
-    rank_p_value,
+    rank_p_values,
     same_phase,
 )
 
@@ -197,10 +197,10 @@ def test_a_column_that_is_constant_on_both_sides_has_not_drifted() -> None:
 
 def test_conformal_p_values_are_uniform_when_nothing_changed() -> None:
     chance = np.random.default_rng(5)
-    p = [rank_p_value(chance.normal(size=40), chance.normal(), u=chance.random()) for _ in range(4000)]
+    p = [float(rank_p_values(chance.normal(size=40), chance.normal(), u=chance.random())) for _ in range(4000)]
 
     assert np.histogram(p, np.linspace(0, 1, 11))[0] == pytest.approx(400, abs=80)
-    assert rank_p_value([], 3.0, u=0.25) == 0.25
+    assert rank_p_values([], 3.0, u=0.25) == 0.25
 
 
 def test_slow_drift_is_found_though_no_day_stands_out() -> None:
@@ -208,7 +208,7 @@ def test_slow_drift_is_found_though_no_day_stands_out() -> None:
     chance, state, alarms = np.random.default_rng(6), SlowDrift(), 0
     reference = chance.normal(size=56)
     for _ in range(120):
-        state = state.after(rank_p_value(reference, chance.normal(1.2), u=chance.random()))
+        state = state.after(float(rank_p_values(reference, chance.normal(1.2), u=chance.random())))
         alarms += state.shiryaev_roberts >= 1000
 
     assert alarms > 0

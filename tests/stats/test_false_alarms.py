@@ -9,11 +9,12 @@ from scipy.stats import beta, norm
 
 from tests.conftest import Runs
 from watchkeeper.stats.distances import chi_square, psi
-from watchkeeper.stats.drift import SlowDrift, effective_rows, law_of, learn_spread, rank_p_value
+from watchkeeper.stats.drift import SlowDrift, effective_rows, law_of, learn_spread, rank_p_values, unlikeness
 
 REFERENCE, CLEAN, ROWS, BINS, FEATURES = 56, 90, 5000, 10, 50
 LEARNED, SHOWN = 28, 10_000  # days that tell how much days differ, and reference rows that were sent
 ALPHA = 0.001
+DAYS_BETWEEN = 1000
 Counts = NDArray[np.int64]
 Effect = Callable[[np.random.Generator, int], NDArray[np.float64]]  # shares of so many days
 
@@ -122,12 +123,34 @@ def test_small_lasting_shifts_are_found_in_weeks(runs: Runs) -> None:
 
 
 def _delay(counts: Counts, chance: np.random.Generator) -> int:
-    reference, later = counts[:REFERENCE], counts[REFERENCE:]
-    total = reference.sum(axis=0)
-    usual, seen = chi_square(total - reference, reference).statistic, chi_square(total, later).statistic
-    state = SlowDrift()
-    for day, statistic in enumerate(seen, start=1):
-        state = state.after(rank_p_value(usual, float(statistic), u=chance.random()))
-        if state.shiryaev_roberts >= 1000:
+    return _found(counts[:REFERENCE], counts[REFERENCE:], chance) or len(counts) - REFERENCE
+
+
+def _found(usual: Counts, later: Counts, chance: np.random.Generator) -> int:
+    """The day on which slow drift is told; 0 if never."""
+    known, seen = unlikeness(usual, later)
+    state = SlowDrift.of_larger_differences()
+    for day, unlike in enumerate(seen, start=1):
+        state = state.after(float(rank_p_values(known, unlike, u=chance.random())))
+        if state.shiryaev_roberts >= DAYS_BETWEEN:
             return day
-    return len(seen)
+    return 0
+
+
+@pytest.mark.parametrize("rows", [2000, 20_000, 200], ids=["as many rows", "ten times the rows", "a tenth of the rows"])
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_slow_drift_is_not_told_because_traffic_changed(effect: str, rows: int, runs: Runs) -> None:
+    """Learned from 28 days of 2,000 rows. By chance an alarm comes once in a thousand days, so to nine of a hundred columns in ninety.
+
+    Ten times the rows and every bin moving by itself: what the first days were off by counts each day anew, a quarter to a third alarm.
+    """
+    seeds, shares, found = runs(40, 1000), EFFECTS[effect], 0
+    for seed in range(seeds):
+        chance = np.random.default_rng([11, seed])
+        usual, later = (chance.multinomial(size, shares(chance, days)) for size, days in ((2000, LEARNED), (rows, CLEAN)))
+        found += bool(_found(usual, later, chance))
+
+    low, high = interval(found, seeds)
+    print(f"day effect: {effect}; judged at {rows} rows: {found / seeds:.3f} of clean columns alarm in {CLEAN} days [{low:.3f}, {high:.3f}]")
+    is_hard = rows > 2000 and "by themselves" in effect
+    assert low <= (0.35 if is_hard else 1.5 * CLEAN / DAYS_BETWEEN)

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.bins import NULL, UNDER_MINIMUM, ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
 from watchkeeper.telemetry.days import local_day
@@ -21,13 +20,6 @@ from watchkeeper.wire import Stream
 
 MODEL = UUID("00000000-0000-4000-8000-000000000002")
 RECEIVED = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-@pytest.fixture(params=sorted(engines.catalogue()))
-def engine(request):
-    engine = engines.get(request.param).connect()
-    yield engine
-    engine.close()
 
 
 @pytest.fixture(params=[1, 50_000], ids=["each column", "fetched"])

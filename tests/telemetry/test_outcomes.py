@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.days import local_day
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
@@ -21,13 +20,6 @@ MODEL = UUID("00000000-0000-4000-8000-000000000004")
 START = datetime(2026, 3, 27, 1, tzinfo=UTC)
 RECEIVED = datetime(2026, 4, 20, tzinfo=UTC)
 SCORES = (0.0, 1.0, 0.25, 0.5, 0.995, math.nextafter(1, 2), -0.1, math.inf, 1e200, None)
-
-
-@pytest.fixture(params=sorted(engines.catalogue()))
-def engine(request):
-    engine = engines.get(request.param).connect()
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.profiles import BINS, Counts, WindowProfile, pack, touched_windows, unpack, window_profiles
@@ -18,13 +17,6 @@ from watchkeeper.wire import Stream
 
 MODEL = UUID("00000000-0000-4000-8000-000000000002")
 RECEIVED = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = engines.get("duckdb").connect(memory_mb=200, threads=2)
-    yield engine
-    engine.close()
 
 
 def write(log, rows, batch=0):

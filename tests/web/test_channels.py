@@ -13,7 +13,7 @@ from watchkeeper import channels
 from watchkeeper.accounts import services as accounts
 from watchkeeper.accounts.models import Role
 from watchkeeper.alerts.models import Channel, Message, Notification, Silence
-from watchkeeper.alerts.secrets import decrypt
+from watchkeeper.core.secrets import decrypt
 from watchkeeper.web.page import now
 
 WEBHOOK = {

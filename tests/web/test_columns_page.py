@@ -91,3 +91,28 @@ def test_the_first_weeks_of_a_model_without_reference_are_not_judged(owner: Clie
     assert "without a reference days are judged after 28" in html
     assert "No training rows were sent" in html
     assert "Not judged 1" in html
+
+
+def test_what_is_derived_stands_at_the_end_and_counts_for_no_columns_drift(owner: Client, platform: Platform) -> None:
+    model = platform.register()
+    chance = np.random.default_rng(1)
+    rows = [{"x": x, "text": vector} for x, vector in zip(chance.normal(size=600), chance.normal(size=(600, 3)).tolist(), strict=True)]
+    platform.train(model, reference=[{**row, "score": 0.3 + n % 3 / 10} for n, row in enumerate(rows)])
+    platform.predict_rows(model, [{"features": {**row, "text": [9.0, 9.0, 9.0]}, "score": 0.3 + n % 3 / 10} for n, row in enumerate(rows)])
+    platform.work(days=1)
+    platform.work(hours=1)
+
+    html = read(owner, model)
+    titles = re.findall(r'<a class="name plain"[^>]*>([^<]+)</a>', html)
+
+    assert "<b>0 of 2 columns drifted</b>" in html
+    assert "<b>Derived 7</b>" in html
+    assert titles[-7:] == [
+        "confidence",
+        "unusual values per row",
+        "text: length",
+        "text: similarity to the mean",
+        *(f"text: along direction {n}" for n in (1, 2, 3)),
+    ]
+    assert "text: length" in read(owner, model, "?column=d.f.text.length")
+    assert ">x<" not in read(owner, model, "?q=similarity")

@@ -1,5 +1,6 @@
 """The Labels page: how late labels come, and whether they come as they used to."""
 
+import re
 from datetime import timedelta
 
 from django.test import Client
@@ -40,3 +41,15 @@ def test_labels_that_stay_away_are_said_first(owner: Client, platform: Platform)
     labelled.days(3)
 
     assert "<b>Labels are late</b>" in read(owner, model)
+
+
+def test_whether_labels_are_soon_enough_depends_on_how_fast_the_model_ages(owner: Client, platform: Platform) -> None:
+    """Twelve days and half a window make fifteen and a half."""
+    model = platform.register()
+    LabelledModel(platform, model, delay=timedelta(days=12)).days(30)
+
+    html = read(owner, model)
+    soon_enough = html[html.index("Are they soon enough?") :]
+
+    verdicts = re.findall(r"<dt>([^<]+)</dt><dd><b>(\w+)</b>", soon_enough)
+    assert [(re.findall(r"(\d+) d", span), verdict) for span, verdict in verdicts] == [(["62"], "fast"), (["15", "62"], "medium"), (["15"], "slow")]

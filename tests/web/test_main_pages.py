@@ -21,6 +21,7 @@ TABS = (
     "performance/",
     "versions/",
     "passport/",
+    "places/",
     "tokens/",
     "changes/",
     "chart/?metric=mape",

@@ -1,12 +1,19 @@
 """The Performance page: how right the model was and probably is, by metric and segment, and why it fell."""
 
 import re
+from collections.abc import Callable
+from itertools import count
+from typing import Any
 
 import pytest
 from django.test import Client
+from numpy.random import Generator
 
 from tests.platform import Platform
 from tests.risks.story import LabelledModel, scored_row
+from tests.web.reading import said
+from tests.web.test_relation import off_in_old_age
+from watchkeeper.ingest.models import OutcomeProfile
 from watchkeeper.registry.models import RegisteredModel
 
 
@@ -79,3 +86,65 @@ def test_a_regression_shows_its_errors(owner: Client, platform: Platform) -> Non
 
     assert "<b>bias " in html
     assert "estimated from the scores" not in html
+
+
+def test_a_ranking_shows_how_well_its_queries_were_served(owner: Client, platform: Platform) -> None:
+    """Ten items a query; from the 31st day on what is relevant stands at the end."""
+    model = platform.register(problem_type="ranking")
+    labelled = LabelledModel(platform, model)
+
+    def items(*, relevant: int) -> Callable[[Generator], dict[str, Any]]:
+        places = count()
+
+        def item(_rng: Generator) -> dict[str, Any]:
+            query, place = divmod(next(places), 10)
+            return {"query_id": f"{relevant}-{query}", "rank": place + 1, "label": float(place + 1 == relevant)}
+
+        return item
+
+    labelled.days(30, rows=60, row=items(relevant=1))
+    labelled.days(8, rows=60, row=items(relevant=10))
+
+    html = read(owner, model)
+
+    assert "NDCG of the first ten 0.289" in html
+    assert "42 queries" in html
+    assert "It was 1" in html
+    assert "mean average precision" in html
+    assert set(OutcomeProfile.objects.filter(model=model).values_list("kind", "field")) == {("rankings", "")}, "query and rank are no segments"
+
+
+def old_people(rng: Generator, mean: float) -> dict[str, Any]:  # Any: JSON
+    """A regression that is four times as wrong about people over 65."""
+    age, height = float(rng.normal(mean, 10)), float(rng.normal(170, 10))
+    return {"prediction": height, "label": height + float(rng.normal(0, 4 if age > 65 else 1)), "features": {"age": age, "height": height}}
+
+
+def test_the_feature_that_moved_to_where_the_model_is_bad_is_named_once_it_is_counted(owner: Client, platform: Platform) -> None:
+    model = platform.register(problem_type="regression")
+    people = LabelledModel(platform, model)
+    people.days(32, row=lambda rng: old_people(rng, 50))
+    people.days(8, row=lambda rng: old_people(rng, 65))
+
+    first = said(owner.get(f"/models/{model.id}/performance/?window=7"))
+    platform.work(minutes=1)
+    second = said(owner.get(f"/models/{model.id}/performance/?window=7"))
+
+    assert "What features explain is being counted since" in first
+    part = re.search(r"Other values of age than in the reference explain (\d+\.\d) % of the rise", second)
+    assert part
+    assert 75 < float(part[1]) < 125
+    assert "Other values of height" not in second
+
+
+def test_the_feature_by_which_the_model_is_off_is_named_with_the_place(owner: Client, platform: Platform) -> None:
+    model = platform.register()
+    LabelledModel(platform, model).days(40, row=off_in_old_age)
+    owner.get(f"/models/{model.id}/performance/")
+    platform.work(minutes=1)
+
+    page = said(owner.get(f"/models/{model.id}/performance/"))
+
+    part = page[page.index("Where the model is off") :]
+    assert re.search(r"age (above )?\d\d\.\d+( – [\d.]+)? \d+ \+0\.[2-4]", part), part[:300]
+    assert "region" not in part

@@ -50,7 +50,7 @@ def test_labels_are_counted_with_the_day_of_their_prediction(platform):
 
     expected = {(day(platform, 9), ""): (20, 15), (day(platform, 9), "north"): (20, 15), (day(platform, 3), ""): (5, 0)}
     assert counted(model) == expected
-    stored = stored_outcomes(OutcomeProfile.objects.get(model=model, labelled=15, segment=""))
+    stored = next(stored_outcomes(OutcomeProfile.objects.filter(model=model, labelled=15, segment=""))).unpacked()
     assert sorted(cell[:4] for cell in stored.cells.tolist()) == [[141.0, 1.0, -1.0, 5.0], [141.0, 1.0, 1.0, 15.0]]
     assert stored.delays[:, 2].sum() == 15
     assert not DirtyDay.objects.filter(of="outcomes").exists()
@@ -71,7 +71,7 @@ def test_a_late_label_and_a_correction_count_only_their_days_again(platform):
 
     assert counted(model) == {(day(platform, 40), ""): (10, 10), (day(platform, 20), ""): (10, 8), (day(platform, 5), ""): (10, 8)}
     assert OutcomeProfile.objects.get(day=day(platform, 20)).id == untouched
-    corrected = stored_outcomes(OutcomeProfile.objects.get(day=day(platform, 5)))
+    corrected = next(stored_outcomes(OutcomeProfile.objects.filter(day=day(platform, 5)))).unpacked()
     assert sorted((cell[2], cell[3]) for cell in corrected.cells.tolist()) == [(-1.0, 2.0), (0.0, 1.0), (1.0, 7.0)]
 
 

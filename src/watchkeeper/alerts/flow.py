@@ -15,6 +15,7 @@ from django.db import transaction
 from watchkeeper.accounts.models import Person, Unit
 from watchkeeper.alerts.services import notify
 from watchkeeper.core.faults import crash_point
+from watchkeeper.core.text import Text
 from watchkeeper.history.actors import Actor
 from watchkeeper.incidents import services as incidents
 from watchkeeper.incidents.following import follow
@@ -121,9 +122,17 @@ def restore_model(model: RegisteredModel, *, actor: Actor, now: datetime) -> Non
 
 
 @transaction.atomic
-def edit_risk(binding: RiskBinding, *, fields: Mapping[str, Any], actor: Actor, now: datetime, reason: str = "") -> None:  # Any: values of fields
+def edit_risk(
+    binding: RiskBinding,
+    *,
+    fields: Mapping[str, Any],  # Any: values of fields
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    rehearsed: Text | None = None,
+) -> None:
     """Change a binding. A changed rule closes what is open as "rule changed"; if it still fires, the same incident reopens."""
-    if services.edit_binding(binding, fields=fields, actor=actor, now=now, reason=reason):
+    if services.edit_binding(binding, fields=fields, actor=actor, now=now, reason=reason, rehearsed=rehearsed):
         _close([binding], how=Incident.How.NOT_RELEVANT if binding.criticality == 0 else Incident.How.RULE_CHANGED, now=now)
     update_lights([binding.model_id], now=now)
 

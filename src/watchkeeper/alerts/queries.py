@@ -13,8 +13,8 @@ from watchkeeper import channels
 from watchkeeper.accounts.models import Person
 from watchkeeper.accounts.rights import Ability, is_administrator, units_where
 from watchkeeper.alerts.models import Channel, Message, Notification, Silence
-from watchkeeper.alerts.secrets import decrypt
 from watchkeeper.core.errors import NotFound
+from watchkeeper.core.secrets import decrypt
 from watchkeeper.incidents.models import Incident
 from watchkeeper.registry.models import RegisteredModel
 

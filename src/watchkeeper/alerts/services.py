@@ -17,10 +17,10 @@ from watchkeeper.accounts.models import Person, Unit
 from watchkeeper.alerts.models import Attempt, Channel, Message, Notification, Silence
 from watchkeeper.alerts.rendering import render
 from watchkeeper.alerts.routing import BEGINNINGS, ENDS, Recipient, Search, Why, administrators
-from watchkeeper.alerts.secrets import decrypt, encrypt
 from watchkeeper.channels import Outgoing, OutgoingPolicy, Receipt, Result
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.core.faults import crash_point
+from watchkeeper.core.secrets import decrypt, encrypt
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.bulk import insert_rows, prepared

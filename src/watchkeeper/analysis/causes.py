@@ -1,4 +1,4 @@
-"""Why a model became worse: other inputs or another meaning of the same ones, which segments, and since when. Needs labels; judges nothing.
+"""Why a model became worse: other inputs or another meaning of the same ones, which segments and features, and since when. Needs labels; judges nothing.
 
 The loss is the squared error of the probabilities where scores are logged, else the share of wrong decisions.
 """
@@ -9,19 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from math import inf, nan
 
 import numpy as np
+from scipy.special import ndtr
 
 from watchkeeper.analysis.metrics import has_scores, score_table
-from watchkeeper.analysis.outcomes import SegmentHistory
+from watchkeeper.analysis.outcomes import SegmentHistory, of_days
+from watchkeeper.analysis.performance import standard_error
+from watchkeeper.analysis.relations import FeatureSums, Relations, bins_of
 from watchkeeper.core.text import N_
-from watchkeeper.stats.result import Validity
+from watchkeeper.stats.multiple import benjamini_hochberg
+from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import Floats, ScoreTable
-from watchkeeper.stats.why import MixWithin, Shift, change_points, mix_within, split_shift
+from watchkeeper.stats.why import MixWithin, Shift, change_points, mix_within, split_shift, swap_attribution
+from watchkeeper.telemetry.bins import INFINITE
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 
 _STRATA = 20
 _LEAST_LABELS = 100
+_ALPHA = 0.01
+_LEAST_SHARE = 0.05
 _MOST = 0.6  # of the change: then it is named as the cause
 
 
@@ -47,6 +55,15 @@ class SegmentShare:
     loss_after: float
     mix: float
     within: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureShift:
+    """What the mean loss of the reference would rise by if this feature alone had the values of the judged days; `share` of the whole rise."""
+
+    feature: str
+    rise: Result
+    share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +114,44 @@ def why(history: SegmentHistory, days: Sequence[date], reference: Sequence[date]
     )
 
 
+def feature_shifts(reference: Relations, current: Relations) -> tuple[FeatureShift, ...]:
+    """Features whose other values explain a rise of the mean squared error, beyond noise and by 5 % of it at least; the first explains most.
+
+    Stratified swap attribution: Σ share today · loss of the reference by bin, less its mean loss (stats.why.swap_attribution). What goes together
+    explains the same, so the shares need not add up; values that the reference never had explain nothing.
+    """
+    rise = current.squared_error - reference.squared_error
+    if not rise > 0:
+        return ()
+    found = [(name, _swapped(sums, current.features[name])) for name, sums in reference.features.items() if name in current.features]
+    adjusted = benjamini_hochberg([_p_value(result) for _, result in found])
+    shifts = [
+        FeatureShift(feature=name, rise=result, share=result.estimate / rise)
+        for (name, result), p in zip(found, adjusted, strict=True)
+        if p < _ALPHA and result.estimate >= _LEAST_SHARE * rise
+    ]
+    return tuple(sorted(shifts, key=lambda shift: -shift.rise.estimate))
+
+
+def _swapped(reference: FeatureSums, current: FeatureSums) -> Result:
+    """In quantile bins of the reference; what lies beyond its first and last number is in none of them."""
+    bins = bins_of(reference, rule=False)
+    outside, last = np.zeros(bins.size, dtype=bool), int(bins.max(initial=0)) + 1
+    if reference.column.kind == "number":
+        known = np.flatnonzero(reference["n"][:INFINITE])
+        outside[:INFINITE] = True
+        outside[slice(known[0], known[-1] + 1) if known.size else slice(0)] = False
+    today = np.bincount(np.where(outside, last, bins), weights=current["n"], minlength=last + 1)
+    before, losses, squares = (np.bincount(bins, weights=reference[name], minlength=last + 1) for name in ("n", "residual_2", "residual_4"))
+    return swap_attribution(today, before, loss_sums=losses, loss_squares=squares)
+
+
+def _p_value(result: Result) -> float:
+    """That nothing is explained, one-sided; NaN where it cannot be told."""
+    error = standard_error(result)
+    return float(ndtr(-result.estimate / error)) if result.validity is Validity.OK and 0 < error < inf else nan
+
+
 def _strata(learned: ScoreTable, table: ScoreTable, by_decisions: bool) -> tuple[Floats, Floats]:
     """Labelled rows and mean loss in strata of the score that hold equally many reference rows."""
     n = learned.n_labelled
@@ -124,9 +179,7 @@ def _segments(history: SegmentHistory, days: Sequence[date], reference: Sequence
     """Of each field the segments, those that add most first."""
     found: list[SegmentShare] = []
     for field, segments in history.segments.items():
-        tables = [
-            [score_table([entry for entry in entries if entry.day in set(part)]) for part in (reference, days)] for entries in segments.values()
-        ]
+        tables = [[score_table(of_days(entries, part)) for part in (reference, days)] for entries in segments.values()]
         rows = np.array([[table.labelled for table in pair] for pair in tables], dtype=np.float64).reshape(-1, 2)
         losses = np.array([[_loss(table, by_decisions) for table in pair] for pair in tables]).reshape(-1, 2)
         parts = mix_within(rows[:, 0], losses[:, 0], counts_after=rows[:, 1], loss_after=losses[:, 1])

@@ -12,6 +12,7 @@ import pyarrow as pa
 from watchkeeper.analysis.check_report import PROBLEMS, CheckLimits, CheckReport, ColumnReport, Difference
 from watchkeeper.analysis.file_days import NO_DAY, counts_by_day, day_of, rows_by_day
 from watchkeeper.analysis.files import CannotCheck, RowSource, has_values, open_rows, rows_of, sample
+from watchkeeper.analysis.together import files_apart
 from watchkeeper.analysis.windows import Counted, column_reports, spread_over
 from watchkeeper.telemetry.bins import MOST_COLUMNS, make_bins
 
@@ -27,12 +28,14 @@ def check_files(
     ignore: Collection[str] = (),
     timestamp: str = "",
     limits: CheckLimits | None = None,
+    together: bool = False,
 ) -> CheckReport:
     """Compare the rows of a file with those of a baseline: Parquet, CSV, or a folder of Parquet files.
 
     All columns are compared, or only `columns`, never those of `ignore`. Without `timestamp` the current rows are one window of which nobody
     knows how much it may differ: only large drift counts. With it each day of the current rows is judged (in UTC), and the days of the
     baseline tell how much days usually differ. Bins are made from 50,000 rows of the baseline; all rows are counted, in batches.
+    `together` also asks whether a classifier can tell the rows of the two apart, by all columns at once.
 
     Raises CannotCheck (`detail` says what is wrong, `remedy` what to do) for files that cannot be read, that have no rows or no column in common.
 
@@ -45,7 +48,7 @@ def check_files(
     >>> report.outcome.value, [difference.problem for difference in report.columns[0].differences]
     ('fired', ['out_of_range', 'feature_drift'])
     """
-    return _check(open_rows(current), open_rows(baseline), columns, ignore, timestamp, limits or CheckLimits())
+    return _check(open_rows(current), open_rows(baseline), columns, ignore, timestamp, limits or CheckLimits(), together)
 
 
 def check_tables(
@@ -56,14 +59,21 @@ def check_tables(
     ignore: Collection[str] = (),
     timestamp: str = "",
     limits: CheckLimits | None = None,
+    together: bool = False,
 ) -> CheckReport:
     """The same of Arrow tables at hand: `pa.Table.from_pandas(frame)`, `frame.to_arrow()` of polars."""
     given = rows_of(current, name="current"), rows_of(baseline, name="baseline")
-    return _check(*given, columns, ignore, timestamp, limits or CheckLimits())
+    return _check(*given, columns, ignore, timestamp, limits or CheckLimits(), together)
 
 
 def _check(
-    current: RowSource, baseline: RowSource, columns: Collection[str], ignore: Collection[str], timestamp: str, limits: CheckLimits
+    current: RowSource,
+    baseline: RowSource,
+    columns: Collection[str],
+    ignore: Collection[str],
+    timestamp: str,
+    limits: CheckLimits,
+    together: bool,
 ) -> CheckReport:
     for rows in (current, baseline):
         if not rows.count:
@@ -86,6 +96,7 @@ def _check(
         days=counted.days if counted else (),
         rows_without_day=counted.rows_without_day if counted else 0,
         left_out=tuple(kinds)[MOST_COLUMNS:],
+        together=files_apart(current, baseline, counted.layout) if together and counted else None,
     )
 
 

@@ -9,6 +9,7 @@ from math import isfinite, nan
 from typing import Any, Literal, get_args
 
 from watchkeeper.core.finding import Outcome
+from watchkeeper.stats.domain_classifier import Apart
 from watchkeeper.stats.drift import DriftTest
 from watchkeeper.telemetry.bins import ColumnBins
 
@@ -102,7 +103,7 @@ class ColumnReport:
 class CheckReport:
     """Every column, worst first. `days` are those of the current rows, empty without a timestamp; `rows_without_day` had no time.
 
-    `left_out` are columns beyond the 500 that are compared.
+    `left_out` are columns beyond the 500 that are compared. `together` is how well rows of the two sides are told apart; None when not asked for.
     """
 
     current: str
@@ -114,14 +115,19 @@ class CheckReport:
     days: tuple[date, ...] = ()
     rows_without_day: int = 0
     left_out: tuple[str, ...] = ()
+    together: Apart | None = None
 
     @property
     def outcome(self) -> Outcome:
         """Fired when anything differs, unknown when nothing does and no distribution could be judged: that ids are filled is no all-clear."""
-        if any(column.differences for column in self.columns):
+        if any(column.differences for column in self.columns) or self.is_apart:
             return Outcome.FIRED
         tested = [column for column in self.columns if column.test] or self.columns
         return Outcome.QUIET if any(column.judged for column in tested) else Outcome.UNKNOWN
+
+    @property
+    def is_apart(self) -> bool:
+        return self.together is not None and self.together.is_apart
 
     def with_outcome(self, outcome: Outcome) -> tuple[ColumnReport, ...]:
         return tuple(column for column in self.columns if column.outcome == outcome)

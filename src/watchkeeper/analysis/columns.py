@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from functools import cached_property
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchkeeper.core.evidence import Evidence
+from watchkeeper.core.text import N_
 from watchkeeper.telemetry.bins import FIRST, NUMBER_PLACES, OVER_BINS, ColumnBins, ColumnCounts, Layout
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LEARN_DAYS = 28
+LOOKED_BACK = timedelta(days=92)  # beside the days it learned from
 COARSE = 10
 COARSE_LEVELS = 20
+
+
+DAYS_AS_COUNTED = (  # what a view of past days takes for granted
+    N_("the reference is the one in use today"),
+    N_("days are taken as they are counted now: rows that were sent late are in them"),
+)
 
 
 def short_name(column: str) -> str:
@@ -27,6 +38,16 @@ def short_name(column: str) -> str:
     ('age', 'score')
     """
     return column.removeprefix("f.")
+
+
+def moments(n: int, total: float, squares: float) -> tuple[float, float]:
+    """Mean and standard deviation from Σx and Σx². The deviation is NaN where there is no spread, or one that no float can hold."""
+    if not n:
+        return float("nan"), float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.float64(total) / n
+        variance = np.float64(squares) / n - mean**2
+    return float(mean), float(np.sqrt(variance)) if 0 < variance < np.inf else float("nan")
 
 
 def _no_counts() -> Ints:
@@ -42,6 +63,10 @@ class ColumnHistory(Evidence):
     much days usually differ.
     """
 
+    forgets: ClassVar[str] = ""
+    assumes: ClassVar[tuple[str, ...]] = DAYS_AS_COUNTED
+    same_for: ClassVar[timedelta] = timedelta(days=1)
+
     layout: Layout = field(default_factory=lambda: Layout(()))
     reference: ColumnCounts | None = None
     days: tuple[date, ...] = ()
@@ -49,13 +74,37 @@ class ColumnHistory(Evidence):
     rows: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     counts: Ints = field(default_factory=_no_counts)
     sums: Floats = field(default_factory=lambda: np.zeros((0, 0, 2)))
+    _columns: dict[str, ColumnDays] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def arrivals(self) -> Sequence[datetime]:
+        return self.ends
+
+    def at(self, moment: datetime) -> Self:
+        over = bisect_right(self.ends, moment)
+        since = (moment - LOOKED_BACK).date()
+        kept = [place for place in range(over) if place < LEARN_DAYS or self.days[place] >= since]
+        return replace(
+            self,
+            now=moment,
+            days=tuple(self.days[place] for place in kept),
+            ends=tuple(self.ends[place] for place in kept),
+            rows=self.rows[kept],
+            counts=self.counts[kept],
+            sums=self.sums[kept],
+        )
 
     @cached_property
     def columns(self) -> dict[str, ColumnBins]:
         return {column.name: column for column in self.layout.columns}
 
     def of(self, column: ColumnBins) -> ColumnDays:
-        """One column of it."""
+        """One column of it, made once."""
+        if column.name not in self._columns:
+            self._columns[column.name] = self._of(column)
+        return self._columns[column.name]
+
+    def _of(self, column: ColumnBins) -> ColumnDays:
         places, index = self.layout.slices[column.name], self.layout.columns.index(column)
         reference = self.reference.counts[places] if self.reference else np.zeros(column.places, dtype=np.int64)
         sums = self.reference.sums[index] if self.reference else np.zeros(2)
@@ -97,10 +146,7 @@ class ColumnDays:
     @cached_property
     def reference_spread(self) -> float:
         """Standard deviation of the reference's finite numbers; NaN without any."""
-        total, squares = self.reference_sums
-        n = self.numbers(self.reference)
-        variance = squares / n - (total / n) ** 2 if n else np.nan
-        return float(np.sqrt(variance)) if variance > 0 else float("nan")
+        return moments(self.numbers(self.reference), *self.reference_sums)[1]
 
     def numbers(self, counts: Ints) -> int:
         """How many of the counted rows are finite numbers."""

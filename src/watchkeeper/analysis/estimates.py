@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import date
 from math import inf, isfinite, sqrt
 
-from scipy.stats import chi2
+import numpy as np
+from scipy.special import chdtrc
 
 from watchkeeper.analysis.metrics import score_table
-from watchkeeper.analysis.outcomes import Periods, SegmentHistory
+from watchkeeper.analysis.outcomes import Periods, SegmentHistory, of_days
 from watchkeeper.analysis.performance import robust_effect, windows_of
-from watchkeeper.stats.estimated import ESTIMATORS, CalibrationMap, Estimate, TrackRecord, estimates, track_record
+from watchkeeper.stats.estimated import CalibrationMap, Estimate, TrackRecord, Trust, estimates, track_record, trust_after
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
-from watchkeeper.stats.scores import Z_95, ScoreTable, pooled
+from watchkeeper.stats.scores import Z_95, Floats, ScoreTable, pooled, score_codes
+from watchkeeper.telemetry.audits import DrawnRow
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
 Tables = Mapping[str, ScoreTable]
@@ -43,31 +46,63 @@ class Tested:
 class Estimator:
     """What estimates a model's performance. `field` names the segments that have a calibration of their own; empty: all rows together.
 
-    `spread` is by how much more the truth of a reference day lies off its estimate than the band says; bands are widened by it.
+    Bands are widened by how much more the truth of reference days lies off their estimate than the band says.
     """
 
     history: SegmentHistory
     periods: Periods
     calibration: CalibrationMap
     field: str
-    spread: Mapping[str, float]
+    _spreads: dict[str, float] = dataclass_field(default_factory=dict)
 
     def estimate(self, metric: str, days: Sequence[date]) -> Result:
         """The metric of these days as far as their scores tell."""
-        found = estimates(_tables(self.history, self.field, days), self.calibration)[metric]
-        return _widened(found, self.spread.get(metric, 1.0))
+        return _widened(_estimate(self.history, self.field, days, self.calibration, metric), self._spread(metric))
+
+    def probability(self, rows: Sequence[DrawnRow]) -> Floats:
+        """How likely each row is positive, as its score and segment say. A decision without score stands for a score of 0 or 1."""
+        names = [row.segments.get(self.field, "") if self.field else "" for row in rows]
+        scores = [float(row.said or 0) if row.score is None else row.score for row in rows]
+        by_segment = dict(zip(unique := sorted({*names}), self.calibration.probabilities(unique), strict=True)) if names else {}
+        return np.array([by_segment[name][code] for name, code in zip(names, score_codes(scores).tolist(), strict=True)])
 
     def tested(self, metric: str, *, window: int) -> list[Tested]:
         """Every window of mature days since the reference: what would have been estimated, and what came out."""
-        compute = METRICS[metric].compute
-        return [
-            Tested(last=days[-1], estimate=self.estimate(metric, days), truth=compute(score_table(self.history.of(days))))
-            for days in windows_of(self.periods, window)
-        ]
+        return [self._tested(metric, days) for days in windows_of(self.periods, window)]
+
+    def _tested(self, metric: str, days: Sequence[date]) -> Tested:
+        truth = METRICS[metric].compute(score_table(self.history.of(days)))
+        return Tested(last=days[-1], estimate=self.estimate(metric, days), truth=truth)
+
+    def trust(self, metric: str, *, window: int) -> Trust:
+        """What the record says, at the cost of its last windows: two alike in a row decide."""
+        hits: list[bool] = []
+        for days in reversed(list(windows_of(self.periods, window))):
+            tested = self._tested(metric, days)
+            if isfinite(tested.estimate.estimate) and isfinite(tested.truth.estimate):
+                hits.append(tested.is_hit)
+                if hits[-2:-1] == hits[-1:]:
+                    break
+        return trust_after(hits[::-1])
 
     def record(self, metric: str, *, window: int) -> TrackRecord:
         tested = self.tested(metric, window=window)
         return track_record([entry.estimate for entry in tested], [entry.truth.estimate for entry in tested])
+
+    def _spread(self, metric: str) -> float:
+        """At least 1; freak days do not count."""
+        if metric not in self._spreads:
+            self._spreads[metric] = self._learned_spread(metric)
+        return self._spreads[metric]
+
+    def _learned_spread(self, metric: str) -> float:
+        squares = []
+        for day in self.periods.reference:
+            found = _estimate(self.history, self.field, [day], self.calibration, metric)
+            truth = METRICS[metric].compute(score_table(self.history.of([day])))
+            if found.result.is_ok and truth.validity is Validity.OK and found.sd > 0:
+                squares.append(((truth.estimate - found.result.estimate) / found.sd) ** 2)
+        return sqrt(robust_effect(squares)) if squares else 1.0
 
 
 def estimator_of(history: SegmentHistory) -> Estimator | None:
@@ -80,8 +115,11 @@ def estimator_of(history: SegmentHistory) -> Estimator | None:
         return None
     field = _field(history, periods.reference)
     calibration = CalibrationMap.of(_tables(history, field, periods.reference))
-    unscaled = Estimator(history=history, periods=periods, calibration=calibration, field=field, spread={})
-    return replace(unscaled, spread={metric: _spread(unscaled, metric) for metric in ESTIMATORS})
+    return Estimator(history=history, periods=periods, calibration=calibration, field=field)
+
+
+def _estimate(history: SegmentHistory, field: str, days: Sequence[date], calibration: CalibrationMap, metric: str) -> Estimate:
+    return estimates(_tables(history, field, days), calibration, metrics=(metric,))[metric]
 
 
 def _tables(history: SegmentHistory, field: str, days: Sequence[date]) -> dict[str, ScoreTable]:
@@ -89,8 +127,7 @@ def _tables(history: SegmentHistory, field: str, days: Sequence[date]) -> dict[s
     whole = score_table(history.of(days))
     if not field:
         return {"": whole}
-    wanted = set(days)
-    tables = {name: score_table([entry for entry in entries if entry.day in wanted]) for name, entries in history.segments[field].items()}
+    tables = {name: score_table(of_days(entries, days)) for name, entries in history.segments[field].items()}
     tables = {name: table for name, table in tables.items() if table.rows}
     rest = whole - pooled(tables.values())
     return {**tables, "": rest} if rest.rows else tables or {"": whole}
@@ -99,14 +136,14 @@ def _tables(history: SegmentHistory, field: str, days: Sequence[date]) -> dict[s
 def _field(history: SegmentHistory, days: Sequence[date]) -> str:
     """The field whose segments depart most surely from one calibration for all; empty when none does."""
     common = CalibrationMap.of({"": score_table(history.of(days))})
-    wanted, best = set(days), ("", _DIFFER)
+    best = ("", _DIFFER)
     for field, segments in history.segments.items():
         statistic, freedom = 0.0, 0
         for entries in segments.values():
-            departure = _departure(common, [entry for entry in entries if entry.day in wanted])
+            departure = _departure(common, of_days(entries, days))
             if departure is not None:
                 statistic, freedom = statistic + departure, freedom + 1
-        p_value = float(chi2.sf(statistic, freedom)) if freedom > 1 else 1.0
+        p_value = float(chdtrc(freedom, statistic)) if freedom > 1 else 1.0
         best = min(best, (field, p_value), key=lambda entry: entry[1])
     return best[0]
 
@@ -117,17 +154,6 @@ def _departure(common: CalibrationMap, entries: Sequence[DayOutcomes]) -> float 
     p = common.probabilities([""])[0]
     variance = float((table.n_labelled * p * (1 - p)).sum())
     return (table.positives - float(table.n_labelled @ p)) ** 2 / variance if variance >= 5 else None
-
-
-def _spread(estimator: Estimator, metric: str) -> float:
-    """By how much more reference days lie off their estimate than the band says, at least 1; freak days do not count."""
-    squares = []
-    for day in estimator.periods.reference:
-        estimate = estimates(_tables(estimator.history, estimator.field, [day]), estimator.calibration)[metric]
-        truth = METRICS[metric].compute(score_table(estimator.history.of([day])))
-        if estimate.result.is_ok and truth.validity is Validity.OK and estimate.sd > 0:
-            squares.append(((truth.estimate - estimate.result.estimate) / estimate.sd) ** 2)
-    return sqrt(robust_effect(squares)) if squares else 1.0
 
 
 def _widened(found: Estimate, spread: float) -> Result:

@@ -6,15 +6,35 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import betainc, ndtr
 
 from watchkeeper.analysis.columns import ColumnHistory, Floats, Ints
+from watchkeeper.telemetry import derived_bins
 from watchkeeper.telemetry.bins import FINE, FIRST, NUMBER_PLACES, OVER_BINS, UNDER_BINS, ColumnBins, ColumnCounts, Layout
+from watchkeeper.telemetry.derived import Confidence, UnusualValues, VectorMeasure
+from watchkeeper.telemetry.vectors import LENGTH, VectorFrame
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 AGE = ColumnBins(name="f.age", kind="number", low=-3.0, high=3.0, minimum=-6.0, maximum=6.0)
 SCORE = ColumnBins(name="score", kind="number", low=-3.0, high=3.0, minimum=-6.0, maximum=6.0)
+CONFIDENCE = ColumnBins(name=derived_bins.CONFIDENCE, kind="number", low=0.5, minimum=0.5, derived=Confidence(("score",)))
+UNUSUAL = ColumnBins(
+    name=derived_bins.UNUSUAL,
+    kind="number",
+    high=256.0,
+    maximum=256.0,
+    derived=UnusualValues((("f.age", 18.0, 90.0),), (("f.region", ("north", "south")),)),
+)
+EMBEDDING = ColumnBins(
+    name="d.f.embedding.length",
+    kind="number",
+    low=-3.0,
+    high=3.0,
+    minimum=-6.0,
+    maximum=6.0,
+    derived=VectorMeasure("f.embedding", LENGTH, VectorFrame(1, "AACAPw==")),
+)
 REGION = ColumnBins(name="f.region", kind="category", levels=("north", "south", "east"))
 
 
@@ -22,8 +42,16 @@ def normal(rows: int, *, mean: float = 0.0, sd: float = 1.0, seed: int = 1, null
     """Counts of normal numbers in the bins of AGE, a share of them null."""
     edges = np.concatenate([[-np.inf], np.linspace(AGE.low, AGE.high, FINE + 1), [np.inf]])
     shares = np.zeros(NUMBER_PLACES)
-    shares[UNDER_BINS : OVER_BINS + 1] = np.diff(norm.cdf(edges, mean, sd)) * (1 - nulls)
+    shares[UNDER_BINS : OVER_BINS + 1] = np.diff(ndtr((edges - mean) / sd)) * (1 - nulls)
     shares[-1] = nulls
+    return np.random.default_rng(seed).multinomial(rows, shares / shares.sum())
+
+
+def sure(rows: int, *, mean: float = 0.8, seed: int = 1) -> Ints:
+    """Counts of confidences with that mean in the bins of CONFIDENCE: 0.5 and half of a beta distribution."""
+    part = 2 * mean - 1
+    shares = np.zeros(NUMBER_PLACES)
+    shares[FIRST:OVER_BINS] = np.diff(betainc(4 * part, 4 * (1 - part), np.linspace(0, 1, FINE + 1)))
     return np.random.default_rng(seed).multinomial(rows, shares / shares.sum())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import sqrt
 
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.performance import robust_effect
@@ -95,7 +95,7 @@ def _counted(history: OutcomeHistory, due: Sequence[date], before: Sequence[date
         rows=sum(_rows(history, day) for day in due),
         labelled=labelled,
         expected=expected,
-        p_value=float(norm.cdf((labelled - expected) / error)),
+        p_value=float(ndtr((labelled - expected) / error)),
         design_effect=effect,
     )
 

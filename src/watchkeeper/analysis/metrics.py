@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.regression import ErrorSums
 from watchkeeper.stats.result import Result
 from watchkeeper.stats.scores import CODES, Floats, ScoreTable, mean_result, share_result
-from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, UNKNOWN, OutcomeKind
+from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, RANKING_SUMS, UNKNOWN, OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
 Days = Sequence[DayOutcomes]
@@ -32,9 +33,24 @@ class OutcomeMetric:
     needs_score: bool = False
 
 
+_TABLES: WeakKeyDictionary[DayOutcomes, ScoreTable] = WeakKeyDictionary()
+
+
 def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
-    """The scores, decisions and labels of days. A decision without score stands for a score of 0 or 1."""
-    found = [entry.cells for entry in days]
+    """The scores, decisions and labels of days. A decision without score stands for a score of 0 or 1.
+
+    That of a single day is kept as long as the day: several risks ask how much days differ.
+    """
+    entries = list(days)
+    if len(entries) != 1:
+        return _score_table(entries)
+    if entries[0] not in _TABLES:
+        _TABLES[entries[0]] = _score_table(entries)
+    return _TABLES[entries[0]]
+
+
+def _score_table(entries: Days) -> ScoreTable:
+    found = [entry.cells for entry in entries]
     cells = np.concatenate(found) if found else np.zeros((0, 6))
     code, said, label, n, s, spread = cells.T
     without = code < 0
@@ -86,8 +102,17 @@ def confusion(days: Iterable[DayOutcomes]) -> tuple[Floats, tuple[str, ...]]:
 
 def number_sums(days: Iterable[DayOutcomes]) -> dict[str, float]:
     """NUMBER_SUMS of days, added up."""
-    total = sum((entry.cells[0] for entry in days), np.zeros(len(NUMBER_SUMS)))
-    return dict(zip(NUMBER_SUMS, total.tolist(), strict=True))
+    return _added(days, NUMBER_SUMS)
+
+
+def ranking_sums(days: Iterable[DayOutcomes]) -> dict[str, float]:
+    """RANKING_SUMS of days, added up."""
+    return _added(days, RANKING_SUMS)
+
+
+def _added(days: Iterable[DayOutcomes], names: tuple[str, ...]) -> dict[str, float]:
+    total = sum((entry.cells[0] for entry in days), np.zeros(len(names)))
+    return dict(zip(names, total.tolist(), strict=True))
 
 
 def error_sums(days: Iterable[DayOutcomes]) -> ErrorSums:
@@ -139,6 +164,16 @@ def _numbers(name: str, title: str, compute: Callable[[ErrorSums], Result], dire
     return OutcomeMetric(name=name, title=title, kind=OutcomeKind.NUMBERS, direction=direction, compute=of, ideal=ideal)
 
 
+def _rankings(name: str, title: str, total: str, squares: str) -> OutcomeMetric:
+    """A mean over queries."""
+
+    def of(days: Days) -> Result:
+        sums = ranking_sums(days)
+        return mean_result(sums[total], sums[squares], int(sums["queries"]), low=0.0, high=1.0, rule="mean over queries")
+
+    return OutcomeMetric(name=name, title=title, kind=OutcomeKind.RANKINGS, direction=Direction.HIGHER, compute=of, ideal=1.0)
+
+
 METRICS: Mapping[OutcomeKind, tuple[OutcomeMetric, ...]] = {
     OutcomeKind.DECISIONS: (
         _decisions("roc_auc", N_("ROC AUC"), needs_score=True),
@@ -165,11 +200,17 @@ METRICS: Mapping[OutcomeKind, tuple[OutcomeMetric, ...]] = {
         _numbers("bias", N_("bias"), regression.bias, Direction.NEAREST),
         _numbers("skill_score", N_("skill score against the simple model"), regression.skill_score, Direction.HIGHER, 1.0),
     ),
+    OutcomeKind.RANKINGS: (
+        _rankings("ndcg_at_10", N_("NDCG of the first ten"), "ndcg", "ndcg_2"),
+        _rankings("mean_average_precision", N_("mean average precision"), "precision", "precision_2"),
+        _rankings("hit_rate_at_10", N_("hit rate of the first ten"), "hits", "hits"),
+    ),
 }
 FIRST_CHOICE: Mapping[OutcomeKind, str] = {
     OutcomeKind.DECISIONS: "roc_auc",
     OutcomeKind.CLASSES: "accuracy",
     OutcomeKind.NUMBERS: "mean_absolute_error",
+    OutcomeKind.RANKINGS: "ndcg_at_10",
 }
 NAMES = tuple(dict.fromkeys(metric.name for metrics in METRICS.values() for metric in metrics))
 

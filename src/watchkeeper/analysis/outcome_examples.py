@@ -9,7 +9,7 @@ import numpy as np
 
 from watchkeeper.analysis.columns import Floats, Ints
 from watchkeeper.analysis.examples import MIDNIGHT, NOW
-from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory
+from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory, by_day
 from watchkeeper.telemetry.outcome_queries import BINS, NUMBER_SUMS, OCTAVE, UNKNOWN, OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
@@ -91,7 +91,8 @@ def segment_history(days: Iterable[DayOutcomes], segments: Sequence[DayOutcomes]
     grouped: dict[str, dict[str, list[DayOutcomes]]] = {}
     for entry in sorted(segments, key=lambda entry: entry.day):
         grouped.setdefault(entry.field, {}).setdefault(entry.segment, []).append(entry)
-    return SegmentHistory(now=NOW, kind=OutcomeKind.DECISIONS, days=days, ends=_ends(days), segments=grouped)
+    by_field = {field: {name: by_day(entries) for name, entries in of_field.items()} for field, of_field in grouped.items()}
+    return SegmentHistory(now=NOW, kind=OutcomeKind.DECISIONS, days=days, ends=_ends(days), segments=by_field)
 
 
 def _cells(label: int, counts: Ints) -> Floats:

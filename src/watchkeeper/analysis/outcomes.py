@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from typing import ClassVar, Self
 
 import numpy as np
 
 from watchkeeper.core.evidence import Evidence
+from watchkeeper.core.text import N_
 from watchkeeper.stats.delay import DelayCurve, delay_quantile, kaplan_meier
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes, delay_bounds
 
+ByDay = Mapping[date, Sequence[DayOutcomes]]
+
 LEARN_DAYS = 28
 LEAST_LEARNED = 7
+LOOKED_BACK = timedelta(days=400)
 MATURE = 0.95
 _DAY_SECONDS = 86_400.0
 _STILL_GROWS = 0.02  # of the labels, in the last quarter of the time: then more are expected
@@ -42,19 +47,35 @@ class OutcomeHistory(Evidence):
     `kind` is None while no label ever came.
     """
 
+    forgets: ClassVar[str] = ""
+    assumes: ClassVar[tuple[str, ...]] = (
+        N_("labels are taken to have come when they say, those of predictions spread evenly over their day"),
+        N_("of a day that had most of its labels by then, all labels known today are counted"),
+        N_("labels are looked at once a day"),
+    )
+    same_for: ClassVar[timedelta] = timedelta(days=1)
+
     kind: OutcomeKind | None = None
     days: tuple[DayOutcomes, ...] = ()
     ends: Mapping[date, datetime] = field(default_factory=dict)
 
+    @property
+    def arrivals(self) -> Sequence[datetime]:
+        return sorted(self.ends.values())
+
+    def at(self, moment: datetime) -> Self:
+        over = [day for day, end in self.ends.items() if end <= moment]
+        since = (moment - LOOKED_BACK).date()
+        ends = {day: self.ends[day] for place, day in enumerate(over) if place < LEARN_DAYS or day >= since}
+        days = _known_by(self.days, ends, moment)
+        return replace(self, now=moment, days=days, ends=ends, kind=self.kind if any(entry.labelled for entry in days) else None)
+
     @cached_property
-    def by_day(self) -> Mapping[date, Sequence[DayOutcomes]]:
-        found: dict[date, list[DayOutcomes]] = defaultdict(list)
-        for entry in self.days:
-            found[entry.day].append(entry)
-        return found
+    def by_day(self) -> ByDay:
+        return by_day(self.days)
 
     def of(self, days: Iterable[date]) -> list[DayOutcomes]:
-        return [entry for day in days for entry in self.by_day.get(day, ())]
+        return of_days(self.by_day, days)
 
     @property
     def labelled(self) -> int:
@@ -114,9 +135,48 @@ class OutcomeHistory(Evidence):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentHistory(OutcomeHistory):
-    """The same with the days of each segment, by field ("region") and segment ("north")."""
+    """The same with the days of each segment, by field ("region"), segment ("north") and day."""
 
-    segments: Mapping[str, Mapping[str, Sequence[DayOutcomes]]] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, ByDay]] = field(default_factory=dict)
+
+    def at(self, moment: datetime) -> Self:
+        whole = super().at(moment)
+        segments = {
+            name: {
+                segment: by_day(known)
+                for segment, entries in of_field.items()
+                if (known := _known_by(of_days(entries, whole.ends), whole.ends, moment))
+            }
+            for name, of_field in self.segments.items()
+        }
+        return replace(whole, segments={name: of_field for name, of_field in segments.items() if of_field})
+
+
+def by_day(entries: Iterable[DayOutcomes]) -> ByDay:
+    found: dict[date, list[DayOutcomes]] = defaultdict(list)
+    for entry in entries:
+        found[entry.day].append(entry)
+    return found
+
+
+def of_days(entries: ByDay, days: Iterable[date]) -> list[DayOutcomes]:
+    """Those of the days that have any, in the order of the days."""
+    return [entry for day in days for entry in entries.get(day, ())]
+
+
+def _known_by(entries: Iterable[DayOutcomes], ends: Mapping[date, datetime], moment: datetime) -> tuple[DayOutcomes, ...]:
+    """Those of these days with the labels that had come by a moment. `cells` stay whole: they do not say when a label came."""
+    return tuple(_aged(entry, (moment - ends[entry.day]) / timedelta(days=1)) for entry in entries if entry.day in ends)
+
+
+def _aged(entry: DayOutcomes, age: float) -> DayOutcomes:
+    """A day that was over `age` days ago. Its predictions are between `age` and a day older."""
+    late = delay_bounds(entry.delays[:, 1]) / _DAY_SECONDS
+    if not late.size or late.max() <= age:
+        return entry
+    delays = entry.delays.copy()
+    delays[:, 2] = np.round(delays[:, 2] * np.clip(age + 1 - late, 0, 1))
+    return replace(entry, labelled=int(delays[:, 2].sum()), delays=delays[delays[:, 2] > 0])
 
 
 def delay_curve(days: Iterable[DayOutcomes], ends: Mapping[date, datetime], now: datetime) -> DelayCurve:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import log, sqrt
 
-from watchkeeper.analysis.columns import ColumnDays, ColumnHistory
+from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, moments
 from watchkeeper.core.text import N_
 
 
@@ -73,9 +73,9 @@ def _scale(column: ColumnDays, window: int, tolerance: float, min_rows: int) -> 
 
 
 def _moments(n: int, total: float, squares: float) -> tuple[float, float] | None:
-    """Mean and standard deviation; None when there is no spread to compare."""
-    variance = squares / n - (total / n) ** 2 if n else 0.0
-    return (total / n, sqrt(variance)) if variance > 1e-12 * max(1.0, squares / max(n, 1)) else None
+    """Mean and standard deviation; None when there is no spread to compare, or only what rounding left."""
+    mean, deviation = moments(n, total, squares)
+    return (mean, deviation) if deviation > 1e-6 * sqrt(max(1.0, squares / max(n, 1))) else None
 
 
 def _changed(before: tuple[float, float], after: tuple[float, float], tolerance: float) -> Change | None:

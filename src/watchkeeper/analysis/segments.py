@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from math import hypot, inf, sqrt
 
 from scipy.special import stdtr
 
-from watchkeeper.analysis.metrics import Days, OutcomeMetric
-from watchkeeper.analysis.outcomes import SegmentHistory
+from watchkeeper.analysis.metrics import OutcomeMetric
+from watchkeeper.analysis.outcomes import ByDay, SegmentHistory, of_days
 from watchkeeper.analysis.performance import design_effect, standard_error, worse_by
 from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import Z_95
@@ -18,7 +18,12 @@ from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
 _NO_GAP = Result(estimate=0.0, low=0.0, high=0.0, n=0)
-_COUNTED_FROM = {OutcomeKind.DECISIONS: 3, OutcomeKind.CLASSES: 2, OutcomeKind.NUMBERS: 0}  # the first column of cells that adds up
+_COUNTED_FROM = {
+    OutcomeKind.DECISIONS: 3,
+    OutcomeKind.CLASSES: 2,
+    OutcomeKind.NUMBERS: 0,
+    OutcomeKind.RANKINGS: 0,
+}  # the first column of cells that adds up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +40,12 @@ class Segment:
     """A segment ("region: north") with its days beside those of all rows."""
 
     part: str
-    by_day: Mapping[date, Days]
+    by_day: ByDay
     history: SegmentHistory
     metric: OutcomeMetric
 
     def of(self, days: Iterable[date]) -> list[DayOutcomes]:
-        return [entry for day in days for entry in self.by_day.get(day, ())]
+        return of_days(self.by_day, days)
 
     def has_labels(self, days: Iterable[date], least: int) -> bool:
         return sum(entry.labelled for entry in self.of(days)) >= least
@@ -90,8 +95,7 @@ def segment_gaps(
     found: list[SegmentGap] = []
     for field in fields:
         segments = [
-            Segment(part=f"{field}: {name}", by_day=_by_day(entries), history=history, metric=metric)
-            for name, entries in history.segments[field].items()
+            Segment(part=f"{field}: {name}", by_day=entries, history=history, metric=metric) for name, entries in history.segments[field].items()
         ]
         logged = {day for segment in segments for day in segment.by_day}
         now, reference = ([day for day in period if day in logged] for period in (days, history.periods.reference))
@@ -100,13 +104,6 @@ def segment_gaps(
                 before = reference if segment.has_labels(reference, least_rows) else ()
                 found.append(_gap(segment, now, reference=before, alpha=alpha, known_gaps=known_gaps))
     return [gap for gap in found if gap.now.gap.is_ok and (known_gaps or gap.before.gap.is_ok)]
-
-
-def _by_day(entries: Sequence[DayOutcomes]) -> Mapping[date, Days]:
-    found: dict[date, list[DayOutcomes]] = {}
-    for entry in entries:
-        found.setdefault(entry.day, []).append(entry)
-    return found
 
 
 def _gap(segment: Segment, days: Sequence[date], *, reference: Sequence[date], alpha: float, known_gaps: bool) -> SegmentGap:

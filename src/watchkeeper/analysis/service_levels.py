@@ -9,7 +9,7 @@ from math import isnan
 
 import numpy as np
 
-from watchkeeper.analysis.metrics import number_sums
+from watchkeeper.analysis.metrics import number_sums, ranking_sums
 from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.stats.slo import (
     MODEL_WINDOWS,
@@ -60,10 +60,16 @@ class ServiceLevel:
 
 
 def good_and_bad(kind: OutcomeKind, entries: Sequence[DayOutcomes]) -> Counts:
-    """Labelled predictions, and the bad ones among them: wrong decisions and classes; truths outside the predicted interval of a regression."""
+    """Labelled predictions, and the bad ones among them: wrong decisions and classes; truths outside the predicted interval of a regression.
+
+    Of a ranking the queries that have something relevant, and those without it among the first ten.
+    """
     if kind is OutcomeKind.NUMBERS:
         sums = number_sums(entries)
         return Counts(bad=sums["n_interval"] - sums["covered"], valid=sums["n_interval"])
+    if kind is OutcomeKind.RANKINGS:
+        sums = ranking_sums(entries)
+        return Counts(bad=sums["queries"] - sums["hits"], valid=sums["queries"])
     bad = valid = 0.0
     for entry in entries:
         said, label, n = (entry.cells[:, 1], entry.cells[:, 2], entry.cells[:, 3]) if kind is OutcomeKind.DECISIONS else entry.cells.T

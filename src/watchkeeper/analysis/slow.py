@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
-from zlib import crc32
+from hashlib import blake2b
+from math import isnan
 
 import numpy as np
 
 from watchkeeper.analysis.columns import LEARN_DAYS, ColumnDays, ColumnHistory
-from watchkeeper.stats.distances import chi_square, psi
-from watchkeeper.stats.drift import LEAST_WINDOWS, SlowDrift, rank_p_value
+from watchkeeper.stats.distances import psi
+from watchkeeper.stats.drift import LEAST_WINDOWS, SlowDrift, rank_p_values, unlikeness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +43,15 @@ def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
         return None
     counts = column.coarse(column.counts)
     total = counts[:learned].sum(axis=0)
-    usual = chi_square(total - counts[:learned], counts[:learned]).statistic
     first = max(learned, len(column.days) - days)
-    seen = chi_square(total, counts[first:]).statistic
-    state, begun = SlowDrift(), first
-    for place, statistic in enumerate(seen, start=first):
-        if np.isnan(statistic):
+    usual, seen = unlikeness(counts[:learned], counts[first:])
+    coins = [_coin(column.bins.name, day) for day in column.days[first:]]
+    p_values = np.where(np.isnan(seen), np.nan, rank_p_values(usual, seen, u=coins))
+    state, begun = SlowDrift.of_larger_differences(), first
+    for place, p_value in enumerate(p_values.tolist(), start=first):
+        if isnan(p_value):
             continue
-        state = state.after(rank_p_value(usual, float(statistic), u=_coin(column.bins.name, column.days[place])))
+        state = state.after(p_value)
         if state.shiryaev_roberts < 1:
             begun = place
     moved = float(psi(total, counts[begun:].sum(axis=0)))
@@ -57,5 +59,5 @@ def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
 
 
 def _coin(column: str, day: date) -> float:
-    """Breaks ties of ranks; the same each time a day is looked at."""
-    return float(np.random.default_rng([crc32(column.encode()), day.toordinal()]).random())
+    """Uniform in [0, 1): breaks ties of ranks, the same each time a day is looked at."""
+    return int.from_bytes(blake2b(f"{day} {column}".encode(), digest_size=7).digest()) / 2**56

@@ -18,7 +18,9 @@ from watchkeeper.api.auth import Caller, caller, clock
 from watchkeeper.api.given import Given
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.errors import InvalidInput, NotFound
+from watchkeeper.core.text import Text
 from watchkeeper.history.services import plain
+from watchkeeper.incidents.rehearsing import proven, wanted_as
 from watchkeeper.monitoring import evaluation, queries, services
 from watchkeeper.registry import queries as registry
 
@@ -41,6 +43,7 @@ class RiskIn(Given):
     not_relevant_reason: str = ""
     action_plan: list[str] | None = None
     cost_per_day: Decimal | None = None
+    rehearsal: str = Field("", description="The receipt of a rehearsal of just this: its numbers go into the history of changes.")
 
 
 class RiskPatch(RiskIn):
@@ -83,10 +86,17 @@ def _readable(who: Caller, id: str) -> Any:  # Any: RegisteredModel
 @router.post("/models/{id}/risks", response={201: Json})
 def bind(request: HttpRequest, id: str, payload: RiskIn) -> Status[Json]:
     who = caller(request)
-    model = _editable(who, id)
+    model = editable(who, id)
+    wanted = wanted_of(payload)
+    rehearsed = _proven(payload.rehearsal, model, wanted)
+    binding = services.bind_risk(model, wanted=wanted, actor=who.actor, now=clock.now(), rehearsed=rehearsed)
+    return Status(201, _shown(model.id, binding.id))
+
+
+def wanted_of(payload: RiskIn) -> services.Binding:
     if bool(payload.type) == bool(payload.policy):
         raise InvalidInput("Give a type or a policy.", remedy="GET /api/v1/risk-types and /api/v1/policies list them.")
-    wanted = services.Binding(
+    return services.Binding(
         type=payload.type,
         policy=queries.policy_version(payload.policy) if payload.policy else None,
         params=payload.params,
@@ -100,8 +110,17 @@ def bind(request: HttpRequest, id: str, payload: RiskIn) -> Status[Json]:
         cost_per_day=payload.cost_per_day,
         not_relevant_reason=payload.not_relevant_reason,
     )
-    binding = services.bind_risk(model, wanted=wanted, actor=who.actor, now=clock.now())
-    return Status(201, _shown(model.id, binding.id))
+
+
+def _proven(receipt: str, model: Any, wanted: services.Binding) -> Text | None:  # Any: RegisteredModel
+    found = proven(receipt, model, wanted) if receipt else None
+    if receipt and found is None:
+        raise InvalidInput(
+            "This receipt is not of a rehearsal of just this rule.",
+            remedy="Rehearse what you save, within four hours, or leave the receipt out.",
+            fields={"rehearsal": "another rule"},
+        )
+    return found
 
 
 @router.get("/models/{id}/risks/{risk_id}")
@@ -113,14 +132,22 @@ def show(request: HttpRequest, id: str, risk_id: str) -> Json:
 @router.patch("/models/{id}/risks/{risk_id}")
 def edit(request: HttpRequest, id: str, risk_id: str, payload: RiskPatch) -> Json:
     who = caller(request)
-    model = _editable(who, id)
+    model = editable(who, id)
     binding = queries.binding_of(model, risk_id)
-    flow.edit_risk(binding, fields=_changed(payload), actor=who.actor, now=clock.now(), reason=payload.reason)
+    fields = _changed(payload)
+    rehearsed = _proven(payload.rehearsal, model, changed_to(binding, payload))
+    flow.edit_risk(binding, fields=fields, actor=who.actor, now=clock.now(), reason=payload.reason, rehearsed=rehearsed)
     return _shown(model.id, binding.id)
 
 
-def _changed(payload: RiskPatch) -> Mapping[str, Any]:  # Any: values of fields
-    given = payload.dict(exclude_unset=True, exclude={"reason", "type", "policy", "for_", "hold"})
+def changed_to(binding: Any, payload: RiskIn) -> services.Binding:  # Any: RiskBinding
+    """The binding as it would be with the changes given."""
+    names = {"policy_version": "policy", "pending_for": "for_"}
+    return wanted_as(binding, **{names.get(name, name): value for name, value in _changed(payload).items()})
+
+
+def _changed(payload: RiskIn) -> Mapping[str, Any]:  # Any: values of fields
+    given = payload.dict(exclude_unset=True, exclude={"reason", "type", "policy", "for_", "hold", "rehearsal", "days"})
     nulls = sorted(name for name, value in given.items() if value is None and name not in ("action_plan", "cost_per_day"))
     if nulls or payload.type:
         raise InvalidInput(
@@ -138,14 +165,14 @@ def _changed(payload: RiskPatch) -> Mapping[str, Any]:  # Any: values of fields
 @router.delete("/models/{id}/risks/{risk_id}", response={204: None})
 def remove(request: HttpRequest, id: str, risk_id: str, reason: str = "") -> Status[None]:
     who = caller(request)
-    flow.remove_risk(queries.binding_of(_editable(who, id), risk_id), actor=who.actor, now=clock.now(), reason=reason)
+    flow.remove_risk(queries.binding_of(editable(who, id), risk_id), actor=who.actor, now=clock.now(), reason=reason)
     return Status(204, None)
 
 
 @router.post("/models/{id}/risks/{risk_id}/evaluate", response={202: Json})
 def evaluate(request: HttpRequest, id: str, risk_id: str, dry_run: bool = False) -> Status[Json]:
     """Evaluate now. With `dry_run` the finding is in the answer and nothing is written; else a worker does it within a second."""
-    binding = queries.binding_of(_editable(caller(request), id), risk_id)
+    binding = queries.binding_of(editable(caller(request), id), risk_id)
     if not dry_run:
         flow.evaluate_now([binding.id], now=clock.now())
         return Status(202, {"due": plain(clock.now())})
@@ -157,7 +184,7 @@ def evaluate(request: HttpRequest, id: str, risk_id: str, dry_run: bool = False)
     return Status(202, {"findings": findings, "error": found.error})
 
 
-def _editable(who: Caller, id: str) -> Any:  # Any: RegisteredModel
+def editable(who: Caller, id: str) -> Any:  # Any: RegisteredModel
     model = registry.model_for(who.who, id)
     registry.require(who.who, Ability.EDIT, model)
     return model

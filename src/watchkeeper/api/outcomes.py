@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -13,11 +12,12 @@ from ninja import Router
 from watchkeeper.analysis.metrics import metrics_of
 from watchkeeper.analysis.service_levels import ServiceLevel, service_level, target_of
 from watchkeeper.api.auth import caller, clock
+from watchkeeper.api.given import WHOLE
+from watchkeeper.api.shapes import finite, result
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.ingest.outcomes import outcome_histories
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.registry import queries
-from watchkeeper.stats.result import Result
 
 router = Router(tags=["models"])
 Json = dict[str, Any]  # Any: JSON
@@ -25,14 +25,14 @@ SLO_RISK = "slo_burn"
 
 
 @router.get("/models/{id}/performance")
-def performance(request: HttpRequest, id: str, days: Literal[7, 28, 90, 366] = 28) -> Json:
+def performance(request: HttpRequest, id: str, days: Annotated[Literal[7, 28, 90, 366], WHOLE] = 28) -> Json:
     """Every metric of each of the last days. Days that are not mature still wait for labels: their metrics are not final."""
     model = queries.model_for(caller(request).who, id)
     history = outcome_histories([model.id], now=clock.now(), back=timedelta(days=days))[model.id]
     mature, items = set(history.mature), []
     for day in tuple(history.by_day)[-days:]:
         entries = history.of([day])
-        measured = {metric.name: _result(metric.compute(entries)) for metric in metrics_of(history.kind, history.days)} if history.kind else {}
+        measured = {metric.name: result(metric.compute(entries)) for metric in metrics_of(history.kind, history.days)} if history.kind else {}
         items.append(
             {
                 "day": day.isoformat(),
@@ -56,7 +56,7 @@ def slo(request: HttpRequest, id: str) -> Json:
             budget = parse_duration(risk.effective["budget"])
             target = target_of(history, risk.effective["target"])
             level = service_level(history, target=target, budget=budget)
-            items.append({"risk_id": str(risk.binding.id), "target": _finite(target), "budget_seconds": budget.total_seconds(), **_level(level)})
+            items.append({"risk_id": str(risk.binding.id), "target": finite(target), "budget_seconds": budget.total_seconds(), **_level(level)})
     return {"items": items}
 
 
@@ -66,29 +66,15 @@ def _level(level: ServiceLevel | None) -> Json:
     return {
         "good": level.counts.valid - level.counts.bad,
         "labelled": level.counts.valid,
-        "budget_left": _finite(level.budget.left),
+        "budget_left": finite(level.budget.left),
         "last_day": level.last.isoformat(),
         "burns": [
             {
                 "window_seconds": burn.window.long.total_seconds(),
-                "rate": _finite(burn.long),
+                "rate": finite(burn.long),
                 "limit": burn.window.burn,
                 "is_firing": burn.reason.is_firing,
             }
             for burn in level.burns
         ],
     }
-
-
-def _result(result: Result) -> Json:
-    return {
-        "estimate": _finite(result.estimate),
-        "low": _finite(result.low),
-        "high": _finite(result.high),
-        "n": result.n,
-        "validity": result.validity.value,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

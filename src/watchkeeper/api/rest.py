@@ -12,7 +12,7 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel
 
 from watchkeeper import __version__, wire
-from watchkeeper.api import accounts, alerts, changes, incidents, models, monitoring, outcomes, risks
+from watchkeeper.api import accounts, alerts, audits, changes, incidents, models, monitoring, outcomes, places, rehearsals, relations, risks
 from watchkeeper.api.auth import authenticate
 from watchkeeper.api.problems import headers, problem
 from watchkeeper.core.errors import InvalidInput, Unavailable, WatchkeeperError
@@ -27,8 +27,9 @@ api = NinjaAPI(
     urls_namespace="api",
     docs_url=None,
 )
-for router in (models.router, outcomes.router, monitoring.router, risks.router, incidents.router, alerts.router, accounts.router, changes.router):
-    api.add_router("", router)
+# rehearsals before monitoring: the addresses of single risks look like theirs
+for part in (models, outcomes, relations, audits, places, rehearsals, monitoring, risks, incidents, alerts, accounts, changes):
+    api.add_router("", part.router)
 
 
 @api.exception_handler(WatchkeeperError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from watchkeeper import channels
@@ -11,6 +12,7 @@ from watchkeeper.core.durations import format_duration
 from watchkeeper.core.text import Text
 from watchkeeper.history.services import plain
 from watchkeeper.monitoring.queries import BoundRisk, light_of
+from watchkeeper.stats.result import Result
 
 Json = dict[str, Any]  # Any: JSON
 Row = Any  # Any: a row of a slice; edges do not import models
@@ -65,6 +67,12 @@ def version(row: Row) -> Json:
 
 def metric(row: Row) -> Json:
     return fields_of(row, "name", "kind", "direction", "unit", "description")
+
+
+def place(row: Row) -> Json:
+    """A watched place; its password is never told."""
+    told = fields_of(row, "id", "kind", "address", "columns", "every", "again", "created_at", "looked_at", "rows", "failing_since", "failure")
+    return told | {"has_password": bool(row.password)}
 
 
 def point(row: Row) -> Json:
@@ -207,3 +215,18 @@ def team(row: Row) -> Json:
 def policy(row: Row) -> Json:
     versions = [fields_of(v, "number", "params", "schedule", "criticality", "action_plan", "created_at") for v in row.versions.order_by("number")]
     return {**fields_of(row, "id", "name", "type"), "unit": str(row.unit_id), "versions": versions}
+
+
+def result(given: Result) -> Json:
+    """A figure with its interval, how many rows it is of, and whether it may be judged."""
+    return {
+        "estimate": finite(given.estimate),
+        "low": finite(given.low),
+        "high": finite(given.high),
+        "n": given.n,
+        "validity": given.validity.value,
+    }
+
+
+def finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from watchkeeper.channels._addresses import BlockedAddress, OutgoingPolicy
+from watchkeeper.channels._addresses import BlockedAddress, OutgoingPolicy, permitted_addresses
 from watchkeeper.channels._config import ChannelConfig, keep_secrets, secret_fields
 from watchkeeper.channels._message import Outgoing, Receipt, Result
 from watchkeeper.channels._outgoing import LinkCheck, check_link, outgoing_client
 from watchkeeper.core.errors import InvalidInput, NotFound
-from watchkeeper.core.plugins import load_catalogue
+from watchkeeper.core.plugins import load_catalogue, title_and_page
 
 __all__ = [
     "BlockedAddress",
@@ -37,10 +37,11 @@ __all__ = [
     "check_link",
     "get",
     "outgoing_client",
+    "permitted_addresses",
 ]
 
 GROUP = "watchkeeper.channels"
-_PARTS = ("__doc__", "Config", "IS_FOR_PEOPLE", "send", "EXAMPLES")
+_PARTS = ("Config", "IS_FOR_PEOPLE", "send", "EXAMPLES")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +92,11 @@ def get(key: str) -> ChannelKind:
 
 
 def _build(key: str, module: ModuleType) -> ChannelKind:
-    missing = [name for name in _PARTS if getattr(module, name, None) is None]
-    if missing:
-        raise LookupError(f"Channel {key!r} ({module.__name__}) lacks {', '.join(missing)}. `make new-channel NAME` writes a complete file.")
-    title, _, page = (module.__doc__ or "").strip().partition("\n")
+    title, page = title_and_page("Channel", key, module, parts=_PARTS, hint="`make new-channel NAME` writes a complete file.")
     return ChannelKind(
         key=key,
-        title=title.rstrip("."),
-        page=page.strip(),
+        title=title,
+        page=page,
         config=module.Config,
         send=module.send,
         secret_fields=secret_fields(module.Config),

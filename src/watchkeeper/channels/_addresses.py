@@ -71,7 +71,7 @@ class OutgoingPolicy:
 def open_socket(host: str, port: int, *, policy: OutgoingPolicy, ends_at: float) -> socket.socket:
     """A connection to the first permitted address that answers. The address checked is the address connected: no second look-up to rebind."""
     failure: OSError | None = None
-    for address in _permitted_addresses(host, port, policy):
+    for address in permitted_addresses(host, port, policy):
         try:
             return socket.create_connection((address, port), timeout=min(CONNECT_SECONDS, seconds_left(ends_at)))
         except OSError as problem:
@@ -129,7 +129,8 @@ def excerpt(foreign: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in foreign[: 2 * LONGEST_EXCERPT]).split())[:LONGEST_EXCERPT]
 
 
-def _permitted_addresses(host: str, port: int, policy: OutgoingPolicy) -> list[str]:
+def permitted_addresses(host: str, port: int, policy: OutgoingPolicy) -> list[str]:
+    """The addresses of a host that we may call, none when it has no such. Raises OSError for a host that is not known."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label too long or empty

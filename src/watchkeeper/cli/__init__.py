@@ -137,6 +137,7 @@ def check(
     ignore: Annotated[str, typer.Option(help="Not these columns: a,b.")] = "",
     timestamp: Annotated[str, typer.Option(help="Column with the time of a row: each day (UTC) is judged, the baseline's days tell the usual.")] = "",
     limit: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER: psi, distance, alpha, nulls, unseen, outside; may be repeated.")] = None,
+    together: Annotated[bool, typer.Option("--together", help="Also try to tell the rows of the two apart, by all columns at once.")] = False,
 ) -> None:
     """Compare a file with a baseline, without a server: columns, drift, missing values, new categories, ranges, units.
 
@@ -156,6 +157,7 @@ def check(
             ignore=ignore,
             timestamp=timestamp,
             limits=limit or (),
+            together=together,
         )
     )
 

@@ -36,13 +36,15 @@ def run_check(
     ignore: str,
     timestamp: str,
     limits: Sequence[str],
+    together: bool = False,
 ) -> int:
     """Check, print, write the report; the exit code."""
     try:
         chosen = read_limits(limits)
         if html:
             _check_place(html, (current, baseline))
-        report = check_files(current, baseline, columns=_names(columns), ignore=_names(ignore), timestamp=timestamp, limits=chosen)
+        wanted = {"columns": _names(columns), "ignore": _names(ignore)}
+        report = check_files(current, baseline, **wanted, timestamp=timestamp, limits=chosen, together=together)
         if html:
             _write(html, report)
     except CannotCheck as problem:
@@ -82,7 +84,7 @@ def show(out: Console, report: CheckReport) -> None:
         out.width = max(out.width, WIDTH)
     out.print(Text.assemble((words.headline(report), "bold"), printable(f": {words.compared(report)}.")))
     for remark in words.remarks(report):
-        out.print(Text(remark))
+        out.print(Text(printable(remark)))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for head in ("Column", "Kind", "Verdict"):
         table.add_column(head, overflow="fold")

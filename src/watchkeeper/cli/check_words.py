@@ -7,6 +7,7 @@ from math import isfinite
 from watchkeeper.analysis.check_report import CheckReport, ColumnReport, Difference, Problem
 from watchkeeper.core.finding import Outcome
 from watchkeeper.core.text import NO_BREAK, number
+from watchkeeper.stats.domain_classifier import LEAST_AUC, SURE
 from watchkeeper.stats.drift import UNKNOWN_SPREAD, Verdict
 
 KINDS = {"double": "number", "string": "text", "boolean": "true or false", "timestamp": "time", "vector": "list of numbers", "null": "empty"}
@@ -27,6 +28,7 @@ PRELIMINARY = (
 )
 NAME_THE_TIME = "Name the time of the rows with --timestamp, and each day is judged."
 LEAST_SHOWN = 0.001
+MOST_TELLERS = 5
 NOTABLY = 0.05  # fewer nulls are worth a word, and no reason to fire
 
 
@@ -39,6 +41,8 @@ def headline(report: CheckReport) -> str:
     """
     fired, total = len(report.with_outcome(Outcome.FIRED)), len(report.columns)
     match report.outcome:
+        case Outcome.FIRED if not fired:
+            return "No column differs by itself, all together do"
         case Outcome.FIRED:
             return f"{fired} of {total} columns {'differs' if fired == 1 else 'differ'}"
         case Outcome.QUIET:
@@ -52,10 +56,31 @@ def compared(report: CheckReport) -> str:
     return f"{report.current} ({_rows(report.rows)}{days}) against {report.baseline} ({_rows(report.baseline_rows)})"
 
 
+def together(report: CheckReport) -> str:
+    """How well rows of the two sides are told apart; empty when nobody asked.
+
+    >>> from watchkeeper.analysis import CheckLimits
+    >>> from watchkeeper.stats.domain_classifier import Apart
+    >>> sides = {"current": "a", "baseline": "b", "rows": 900, "baseline_rows": 900, "limits": CheckLimits(), "columns": ()}
+    >>> together(CheckReport(**sides, together=Apart(auc=0.712, error=0.011, features=(("age", 0.2), ("pay", 0.1)))))
+    'All columns together: rows of the two are told apart, AUC 0.712 ± 0.033 (0.5 is chance, from 0.55 it counts), mostly by age, pay.'
+    """
+    found = report.together
+    if found is None:
+        return ""
+    if not isfinite(found.auc):
+        return "All columns together: too few rows, or no column with numbers or categories, to tell the two apart."
+    auc = f"AUC {found.auc:.3f} ± {SURE * found.error:.3f} (0.5 is chance, from {LEAST_AUC} it counts)"
+    if not found.is_apart:
+        return f"All columns together: rows of the two cannot be told apart, {auc}."
+    by = ", ".join(name for name, _ in found.features[:MOST_TELLERS])
+    return f"All columns together: rows of the two are told apart, {auc}{f', mostly by {by}' if by else ''}."
+
+
 def remarks(report: CheckReport) -> list[str]:
     """What a reader must know to trust the verdicts."""
     unknown = report.with_outcome(Outcome.UNKNOWN)
-    said = []
+    said = [together(report)] if report.together else []
     if unknown and report.outcome is not Outcome.UNKNOWN:
         said.append(f"{len(unknown)} of {len(report.columns)} columns could not be judged.")
     if report.rows_without_day:
@@ -81,6 +106,8 @@ def light(report: CheckReport) -> str:
     colours = {colour(column) for column in report.columns}
     if report.outcome is Outcome.UNKNOWN:
         return "grey"
+    if report.is_apart and "red" not in colours:
+        return "yellow"
     return next(one for one in ("red", "yellow", "green") if one in colours)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TypeVar
@@ -36,3 +36,12 @@ def _all_modules(package: ModuleType, group: str) -> Iterator[tuple[str, ModuleT
 def load_catalogue(package: ModuleType, *, group: str, build: Callable[[str, ModuleType], Plugin]) -> dict[str, Plugin]:
     """All plugins of a kind by key, sorted."""
     return {key: build(key, module) for key, module in sorted(plugin_modules(package, group=group), key=lambda pair: pair[0])}
+
+
+def title_and_page(kind: str, key: str, module: ModuleType, *, parts: Sequence[str], hint: str = "") -> tuple[str, str]:
+    """Of the docstring: its first line, and the rest. Raises LookupError for a module that lacks one of the parts, or where it is empty."""
+    missing = [name for name in ("__doc__", *parts) if getattr(module, name, None) in (None, "", ())]
+    if missing:
+        raise LookupError(f"{kind} {key!r} ({module.__name__}) lacks {', '.join(missing)}. {hint}".strip())
+    title, _, page = (module.__doc__ or "").strip().partition("\n")
+    return title.rstrip("."), page.strip()

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     group_interval_seconds: float = Field(300, description="Least time between two messages to one person about one model.")
     profile_refresh_seconds: float = Field(60, description="How long a day waits for more rows before its columns are counted again.")
     label_days: int = Field(400, description="Labels that come later than this many days after their prediction are not counted.")
+    moment_columns: int = Field(100, ge=2, description="Numeric features that are looked at together; those after the first so many are left out.")
+    watch_roots: str = Field("", description="Folders, separated by commas, below which models may watch files; empty: none.")
     profile_memory_mb: int = Field(512, description="Memory limit of the profile queries.")
 
     @classmethod

@@ -11,12 +11,14 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
+from watchkeeper import risks
 from watchkeeper.accounts.models import Person
 from watchkeeper.core.errors import NotFound
 from watchkeeper.incidents.causes import Cause
 from watchkeeper.incidents.models import MANY_SEGMENTS, Incident, PlanStep, TimelineEntry
 from watchkeeper.monitoring.conditions import COUNTS_IN_LIGHT, ERRORS_UNTIL_TOLD
 from watchkeeper.monitoring.models import ConditionRow
+from watchkeeper.monitoring.rehearsal import Trouble
 from watchkeeper.registry.models import RegisteredModel
 
 
@@ -104,6 +106,18 @@ def models_hit(person: Person, *, since: datetime) -> dict[str, int]:
     """How many of the visible models each type of risk hit since a moment."""
     found = Incident.objects.filter(model__in=RegisteredModel.objects.visible_to(person), kind=Incident.Kind.RISK, opened_at__gte=since)
     return dict(found.values_list("binding__type").annotate(models=Count("model", distinct=True)))
+
+
+def troubles(model: UUID, *, since: datetime) -> list[Trouble]:
+    """Incidents that were open after a moment and that nobody called a false alarm, oldest first; only those of what the model did."""
+    found = Incident.objects.filter(Q(resolved_at=None) | Q(resolved_at__gt=since), model=model, kind=Incident.Kind.RISK)
+    found = found.exclude(cause=Cause.RULE_WRONG).exclude(how=Incident.How.NOT_RELEVANT).order_by("true_since", "number")
+    rows = found.values_list("number", "binding__type", "true_since", "opened_at", "resolved_at")
+    return [
+        Trouble(number=number, type=type, start=start, opened_at=opened_at, end=end)
+        for number, type, start, opened_at, end in rows
+        if type not in risks.catalogue() or risks.get(type).needs.tells_of_data
+    ]
 
 
 @dataclass(frozen=True)

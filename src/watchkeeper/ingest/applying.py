@@ -31,6 +31,7 @@ from watchkeeper.ingest.border import parse_json
 from watchkeeper.ingest.dirty import mark_days, soon
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import Batch, DirtyDay, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
+from watchkeeper.ingest.moments import are_wanted
 from watchkeeper.ingest.outcomes import has_labels, mark_labels
 from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
@@ -182,14 +183,26 @@ def _write_reference(model: RegisteredModel, version: str, rows: list[dict[str, 
 
 
 def _reference_table(rows: list[dict[str, Any]]) -> pa.Table:  # Any: JSON
-    """Numbers as doubles, everything else as text: mixed columns never stop a training from being stored."""
+    """Numbers as doubles, lists of numbers as lists, everything else as text: mixed columns never stop a training from being stored."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {}
-    for name in names:
-        values = [row.get(name) for row in rows]
-        is_number = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
-        columns[name] = pa.array([float(v) if is_number and v is not None else _text(v) for v in values], pa.float64() if is_number else pa.string())
-    return pa.table(columns)
+    return pa.table({name: _reference_column([row.get(name) for row in rows]) for name in names})
+
+
+def _reference_column(values: list[Any]) -> pa.Array:  # Any: JSON
+    known = [value for value in values if value is not None]
+    if all(map(_is_number, known)):
+        return pa.array(list(map(_double, values)), pa.float64())
+    if all(isinstance(value, list) and all(element is None or _is_number(element) for element in value) for value in known):
+        return pa.array([None if value is None else list(map(_double, value)) for value in values], pa.list_(pa.float64()))
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _double(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _is_number(value: Any) -> bool:  # Any: JSON
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(value: Any) -> str | None:  # Any: JSON
@@ -344,6 +357,8 @@ def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, last: i
     mark_days(model.id, days, of=DirtyDay.Of.COLUMNS, batch=last, due=soon(now))
     if has_labels(model.id):
         mark_days(model.id, days, of=DirtyDay.Of.OUTCOMES, batch=last, due=soon(now))
+    if are_wanted(model.id):
+        mark_days(model.id, days, of=DirtyDay.Of.MOMENTS, batch=last, due=soon(now))
 
 
 def _notice_versions(model: RegisteredModel, table: pa.Table, at: datetime) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,22 +20,23 @@ from django.db import transaction
 from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import DenseRank
 
-from watchkeeper.analysis.columns import LEARN_DAYS, ColumnHistory
+from watchkeeper.analysis.columns import LEARN_DAYS, LOOKED_BACK, ColumnHistory
 from watchkeeper.core.settings import settings
-from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, models_with_due_days, postpone
-from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
+from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, postpone, refresh_days, zone_of
+from watchkeeper.ingest.leasing import Follow, StillOurs
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
 from watchkeeper.registry.models import Baseline, RegisteredModel
-from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
+from watchkeeper.telemetry.bins import ColumnCounts, Layout, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
 from watchkeeper.telemetry.days import DAY, day_starts, local_day
+from watchkeeper.telemetry.derived_bins import count_reference, derived_bins
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream
 
 log = structlog.get_logger()
 FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
-COUNTED_AGAIN = 92 * DAY  # with new bins; also how far back is looked
+COUNTED_AGAIN = LOOKED_BACK  # with new bins
 SAMPLE_ROWS = 50_000
 _TARGETS = ("prediction", "score")
 
@@ -47,12 +47,10 @@ def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now
     def work(model: UUID, still_ours: StillOurs) -> int:
         return _refresh_model(engine, telemetry, model, still_ours, now, follow)
 
-    dirty = models_with_due_days(Of.COLUMNS, now=now, models=models)
-    seconds = 10 * settings().lease_seconds
-    return under_leases(dirty, work, of="columns", holder=holder, now=now, seconds=seconds, after_failure=partial(postpone, of=Of.COLUMNS, now=now))
+    return refresh_days(Of.COLUMNS, work, holder=holder, now=now, models=models)
 
 
-def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = COUNTED_AGAIN) -> dict[UUID, ColumnHistory]:
+def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, ColumnHistory]:
     """What is known of each model's columns: the reference, the days it learned from, and the closed days of the time asked for."""
     bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).order_by("number")}  # the newest of each
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
@@ -66,7 +64,7 @@ def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta
 
 
 def _history(bins: ProfileBins, stored: list[tuple[date, int, bytes]], zone: ZoneInfo, now: datetime) -> ColumnHistory:
-    layout, today = Layout(tuple(ColumnBins.from_json(column) for column in bins.columns)), local_day(now, zone)
+    layout, today = Layout.from_json(bins.columns), local_day(now, zone)
     by_day: dict[date, ColumnCounts] = {}
     for day, rows, blob in stored:
         if day < today:
@@ -86,7 +84,7 @@ def _history(bins: ProfileBins, stored: list[tuple[date, int, bytes]], zone: Zon
 
 
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
-    zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
+    zone = zone_of(model_id)
     bins = _bins(telemetry, model_id, zone, now)
     if bins is None:
         postpone(model_id, Of.COLUMNS, now=now)
@@ -97,7 +95,7 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
         engine,
         telemetry,
         model_id,
-        Layout(tuple(ColumnBins.from_json(column) for column in bins.columns)),
+        Layout.from_json(bins.columns),
         days,
         zone,
         last_only=has_duplicates(model_id, days, zone),
@@ -129,7 +127,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
     if newest and (baseline is None or (newest.baseline_id == baseline.id and newest.made_at >= baseline.created_at)):
         return newest
     today = local_day(now, zone)
-    first, closed = _closed_days(model_id, zone, today)
+    first, closed = closed_days(model_id, zone, today)
     if baseline is None and closed < FIRST_DAYS:
         return None
     made = _made_of_log(telemetry, model_id, first, today) if baseline is None else _made_of_reference(telemetry, model_id, baseline, first, today)
@@ -142,7 +140,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
             number=(newest.number if newest else 0) + 1,
             baseline=baseline,
             made_at=now,
-            columns=[column.as_json() for column in layout.columns],
+            columns=layout.as_json(),
             rows=counted.rows if counted else 0,
             counts=pack(counted) if counted else None,
         )
@@ -157,7 +155,7 @@ def _reference_baseline(model_id: UUID) -> Baseline | None:
     return with_rows.order_by("-version__is_current", F("version__deployed_at").desc(nulls_last=True), "-created_at").first()
 
 
-def _closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]:
+def closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]:
     """The first day of the log, and how many days before today have rows."""
     days = days_with_rows(model_id, zone)
     days |= set(DirtyDay.objects.filter(model=model_id).values_list("day", flat=True))
@@ -165,26 +163,39 @@ def _closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int
 
 
 def _made_of_log(telemetry: TelemetryLog, model_id: UUID, first: date, today: date) -> tuple[Layout, None] | None:
-    rows = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, min(first + 4 * FIRST_DAYS * DAY, today), SAMPLE_ROWS))
-    return (make_bins(rows), None) if rows.num_columns else None
+    rows = first_rows(telemetry, model_id, first, today)
+    return (Layout((*make_bins(rows).columns, *derived_bins(rows))), None) if rows.num_columns else None
+
+
+def first_rows(telemetry: TelemetryLog, model_id: UUID, first: date, today: date) -> pa.Table:
+    """Some rows of a model's first weeks."""
+    return _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, min(first + 4 * FIRST_DAYS * DAY, today), SAMPLE_ROWS))
 
 
 def _made_of_reference(telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, first: date, today: date) -> tuple[Layout, ColumnCounts] | None:
     """Bins of the reference rows; what they lack (scores, say) is made of the log. Its reference is then the model's first weeks."""
+    reference = reference_rows(model_id, baseline)
+    if reference is None:
+        return None
+    logged = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, today, SAMPLE_ROWS))
+    lacking = logged.select([name for name in logged.column_names if name not in reference.column_names])
+    derived = {column.name: column for rows in (lacking, reference) for column in derived_bins(rows)}
+    layout = Layout((*make_bins(reference).columns, *make_bins(lacking).columns, *derived.values()))
+    counted = count_reference(layout, reference)
+    for column in layout.columns:
+        if not any(name in reference.column_names for name in column.reads):
+            counted.counts[layout.slices[column.name]] = 0
+    return layout, counted
+
+
+def reference_rows(model_id: UUID, baseline: Baseline) -> pa.Table | None:
+    """The training rows that were sent, as the log would have them; None when their file is gone."""
     path = settings().data / baseline.reference_path
     if not path.exists():
         log.warning("reference rows are gone", model=str(model_id), path=baseline.reference_path)
         return None
     kinds = dict(LogColumn.objects.filter(model=model_id, stream=Stream.PREDICTIONS).values_list("name", "type"))
-    reference = _as_logged(pq.read_table(path), kinds)
-    logged = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, today, SAMPLE_ROWS))
-    lacking = logged.select([name for name in logged.column_names if name not in reference.column_names])
-    layout = Layout((*make_bins(reference).columns, *make_bins(lacking).columns))
-    counted = count_rows(layout, reference)
-    for name in lacking.column_names:
-        if name in layout.slices:
-            counted.counts[layout.slices[name]] = 0
-    return layout, counted
+    return _as_logged(pq.read_table(path), kinds)
 
 
 def _log_columns(table: pa.Table) -> pa.Table:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import Max, Q
 
 from watchkeeper.core.settings import settings
+from watchkeeper.ingest.leasing import StillOurs, under_leases
 from watchkeeper.ingest.models import DirtyDay, DirtyWindow, WindowProfile
+from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.days import day_starts, local_day
 
 Of = DirtyDay.Of
 
 DAYS_AT_ONCE = 31
 LATER = timedelta(hours=1)
+
+
+def zone_of(model: UUID) -> ZoneInfo:
+    """The model's own clock."""
+    return ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model))
 
 
 def soon(now: datetime) -> datetime:
@@ -37,11 +45,15 @@ def mark_days(model: UUID, days: Collection[date], *, of: DirtyDay.Of, batch: in
 
 def mark_all_days(model: UUID, *, of: DirtyDay.Of, begin: date, zone: ZoneInfo, now: datetime) -> None:
     """Every day with rows since `begin` is counted again, at once."""
-    days = days_with_rows(model, zone, since=begin)
+    mark_again(model, days_with_rows(model, zone, since=begin), of=of, now=now)
+
+
+def mark_again(model: UUID, days: Collection[date], *, of: DirtyDay.Of, now: datetime) -> None:
+    """These days are counted again though no row came, and those that are marked already, at once."""
     batch = DirtyDay.objects.filter(model=model).aggregate(last=Max("batch"))["last"] or 0
     marks = DirtyDay.objects.filter(model=model, of=of)
     known = set(marks.values_list("day", flat=True))
-    DirtyDay.objects.bulk_create(DirtyDay(model_id=model, of=of, day=day, batch=batch, due_at=now) for day in sorted(days - known))
+    DirtyDay.objects.bulk_create(DirtyDay(model_id=model, of=of, day=day, batch=batch, due_at=now) for day in sorted(set(days) - known))
     marks.update(due_at=now)
 
 
@@ -54,6 +66,13 @@ def days_with_rows(model: UUID, zone: ZoneInfo, *, since: date | None = None) ->
 
 def models_with_due_days(of: DirtyDay.Of, *, now: datetime, models: int) -> list[UUID]:
     return list(DirtyDay.objects.filter(of=of, due_at__lte=now).values_list("model_id", flat=True).distinct()[:models])
+
+
+def refresh_days(of: DirtyDay.Of, work: Callable[[UUID, StillOurs], int], *, holder: str, now: datetime, models: int) -> int:
+    """One round over the models with due days; returns the number of days done."""
+    dirty = models_with_due_days(of, now=now, models=models)
+    seconds = 10 * settings().lease_seconds
+    return under_leases(dirty, work, of=of.value, holder=holder, now=now, seconds=seconds, after_failure=partial(postpone, of=of, now=now))
 
 
 def due_days(model: UUID, of: DirtyDay.Of, *, now: datetime) -> list[DirtyDay]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.db.models import Q
 
@@ -252,15 +254,110 @@ class OutcomeProfile(models.Model):
         return f"{self.model_id} {self.day} {self.segment}"
 
 
+class AuditSample(models.Model):
+    """Random predictions of some days for people to label. `rows` (telemetry.audits.DrawnRow as JSON) is None until a worker drew them.
+
+    `labels` maps the ids that were labelled to 1 or 0; `looked_at` is when the log was last asked for them, `looked_to` the last group of labels
+    that it had then.
+    """
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="audits", db_index=False)
+    number = models.PositiveIntegerField()
+    made_at = models.DateTimeField()
+    first = models.DateField()
+    last = models.DateField()
+    size = models.PositiveIntegerField()
+    population = models.PositiveBigIntegerField(default=0)
+    rows = models.JSONField(null=True)
+    labels = models.JSONField(default=dict)
+    looked_at = models.DateTimeField(null=True)
+    looked_to = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "number"], name="audit_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} audit {self.number}"
+
+
+class WantedMoments(models.Model):
+    """A model whose second moments are counted, since somebody asked for them: they cost a sum for each pair of features."""
+
+    model = models.OneToOneField(RegisteredModel, on_delete=models.CASCADE, primary_key=True)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"moments of {self.model_id} since {self.since}"
+
+
+class MomentScale(models.Model):
+    """How the numeric features are shifted and scaled before they are summed up, frozen with their bins, and the moments of the reference rows so scaled."""
+
+    bins = models.OneToOneField(ProfileBins, on_delete=models.CASCADE, primary_key=True, related_name="moment_scale")
+    columns = models.JSONField()  # telemetry.moments.MomentColumn, in the order of the moments
+    parts = models.PositiveIntegerField(default=0)  # how many the reference rows were dealt to; 0 without
+    moments = models.BinaryField(null=True)  # of each part
+
+    def __str__(self) -> str:
+        return f"moments of {self.bins_id}"
+
+
+class MomentProfile(models.Model):
+    """Second moments of the numeric features on one day of the model's own clock, replaced as a whole. `moments` is telemetry.moments' packed form."""
+
+    scale = models.ForeignKey(MomentScale, on_delete=models.CASCADE, related_name="profiles", db_index=False)
+    version = models.CharField(max_length=200, blank=True)
+    day = models.DateField()
+    rows = models.PositiveBigIntegerField()
+    moments = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scale", "day", "version"], name="moment_profile_once")]
+
+    def __str__(self) -> str:
+        return f"{self.scale_id} {self.day}"
+
+
+class WantedRelations(models.Model):
+    """A model whose features are related to its labels, since somebody looked. `bins` are those that its days were last marked for."""
+
+    model = models.OneToOneField(RegisteredModel, on_delete=models.CASCADE, primary_key=True)
+    since = models.DateTimeField()
+    bins = models.ForeignKey(ProfileBins, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+
+    def __str__(self) -> str:
+        return f"relations of {self.model_id} since {self.since}"
+
+
+class RelationProfile(models.Model):
+    """Features related to labels on one day of the model's own clock, replaced as a whole. `sums` is telemetry.relations' packed form."""
+
+    bins = models.ForeignKey(ProfileBins, on_delete=models.CASCADE, related_name="relations", db_index=False)
+    version = models.CharField(max_length=200, blank=True)
+    day = models.DateField()
+    sums = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["bins", "day", "version"], name="relation_profile_once")]
+
+    def __str__(self) -> str:
+        return f"{self.bins_id} {self.day}"
+
+
 class DirtyDay(models.Model):
-    """A day of a model whose profiles must be computed again, not before `due_at`: those of its columns or of its outcomes. `batch` as of DirtyWindow."""
+    """A day of a model whose profiles must be computed again, not before `due_at`: of its columns, outcomes, moments or relations.
+
+    `batch` as of DirtyWindow.
+    """
 
     class Of(models.TextChoices):
         COLUMNS = "columns", N_("columns")
         OUTCOMES = "outcomes", N_("outcomes")
+        MOMENTS = "moments", N_("moments")
+        RELATIONS = "relations", N_("relations")
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, db_index=False)
-    of = models.CharField(max_length=8, choices=Of.choices, default=Of.COLUMNS)
+    of = models.CharField(max_length=10, choices=Of.choices, default=Of.COLUMNS)
     day = models.DateField()
     batch = models.BigIntegerField()
     due_at = models.DateTimeField()
@@ -283,3 +380,50 @@ class NewLabels(models.Model):
 
     def __str__(self) -> str:
         return f"labels of {self.model_id} since {self.since}"
+
+
+class WatchedPlace(models.Model):
+    """A folder, table or database of the company whose rows are taken on a schedule. `columns` says which column is what (telemetry/mapping.py)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="watched_places", db_index=False)
+    kind = models.CharField(max_length=40)
+    address = models.CharField(max_length=500)
+    password = models.TextField(blank=True)  # encrypted, see core/secrets.py
+    columns = models.JSONField()
+    every = models.DurationField()
+    again = models.DurationField()  # how far back rows are looked at again
+    created_at = models.DateTimeField()
+    next_look_at = models.DateTimeField()
+    looked_at = models.DateTimeField(null=True)
+    newest_at = models.DateTimeField(null=True)  # of the rows' own times
+    mark = models.CharField(max_length=100, blank=True)  # the place's own note of what was read
+    rows = models.PositiveBigIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    failure = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "kind", "address"], name="watched_place_once")]
+        indexes = [models.Index(fields=["next_look_at"], name="watched_place_due")]  # the worker's queue
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class WatchedPart(models.Model):
+    """A file, or an hour of a table, and how much of it was taken. `batches` and `digests` grow in the transaction that stores the rows."""
+
+    place = models.ForeignKey(WatchedPlace, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    name = models.CharField(max_length=1000)
+    identity = models.CharField(max_length=100)
+    batches = models.PositiveIntegerField(default=0)  # of this identity
+    is_done = models.BooleanField(default=False)
+    rows = models.PositiveBigIntegerField(default=0)
+    digests = models.BinaryField(default=bytes)  # of the rows taken, 8 bytes each, while they may be looked at again
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["place", "name"], name="watched_part_once")]
+
+    def __str__(self) -> str:
+        return self.name

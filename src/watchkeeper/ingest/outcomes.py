@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,15 +15,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
-from django.db.models import Q, Window
-from django.db.models.functions import DenseRank
+from django.db.models import Q, QuerySet, TextField, Window
+from django.db.models.functions import Cast, DenseRank
 
-from watchkeeper.analysis.outcomes import LEARN_DAYS, OutcomeHistory, SegmentHistory
+from watchkeeper.analysis.outcomes import LEARN_DAYS, LOOKED_BACK, OutcomeHistory, SegmentHistory
 from watchkeeper.core.settings import settings
 from watchkeeper.ingest.columns import has_duplicates
-from watchkeeper.ingest.dirty import LATER, Of, clear_marks, days_with_rows, due_days, mark_all_days, mark_days, models_with_due_days, postpone, soon
+from watchkeeper.ingest.dirty import (
+    LATER,
+    Of,
+    clear_marks,
+    days_with_rows,
+    due_days,
+    mark_all_days,
+    mark_days,
+    models_with_due_days,
+    postpone,
+    soon,
+    zone_of,
+)
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
-from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile
+from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile, WantedRelations
 from watchkeeper.registry.models import ProblemType, RegisteredModel
 from watchkeeper.telemetry.days import DAY, day_starts, local_day
 from watchkeeper.telemetry.engines import Engine
@@ -33,7 +46,6 @@ from watchkeeper.wire import Stream
 
 SEGMENT_FIELDS = 10  # at most, in the order in which they were first seen
 LONGEST_NAME = 200
-LOOKED_BACK = 400 * DAY
 STREAM = "outcomes"
 _WIDTHS = {OutcomeKind.DECISIONS: 6, OutcomeKind.CLASSES: 3}
 _DECLARED = {
@@ -41,6 +53,7 @@ _DECLARED = {
     ProblemType.MULTICLASS: OutcomeKind.CLASSES,
     ProblemType.REGRESSION: OutcomeKind.NUMBERS,
     ProblemType.FORECASTING: OutcomeKind.NUMBERS,
+    ProblemType.RANKING: OutcomeKind.RANKINGS,
 }
 
 
@@ -81,28 +94,68 @@ def outcome_histories(models: Collection[UUID], *, now: datetime, back: timedelt
 def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, SegmentHistory]:
     """The same with the days of every segment."""
     found = _histories(models, now, back)
-    segments: dict[UUID, dict[str, dict[str, list[DayOutcomes]]]] = {id: {} for id in models}
-    days = {id: set(entry["ends"]) for id, entry in found.items()}
-    for profile in OutcomeProfile.objects.filter(model__in=models).exclude(field="").order_by("day").iterator():
-        if profile.day in days[profile.model_id]:
-            of_field = segments[profile.model_id].setdefault(profile.field, {})
-            of_field.setdefault(profile.segment, []).append(stored_outcomes(profile))
+    segments: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in models}
+    for stored in stored_outcomes(OutcomeProfile.objects.filter(model__in=models).exclude(field="").order_by("day", "id")):
+        if stored.day in found[stored.model]["ends"]:
+            segments[stored.model].setdefault(stored.field, {}).setdefault(stored.segment, _StoredDays()).add(stored)
     return {id: SegmentHistory(**entry, segments=segments[id]) for id, entry in found.items()}
 
 
-def stored_outcomes(profile: OutcomeProfile) -> DayOutcomes:
-    """What was counted, as it was counted."""
-    return DayOutcomes(
-        version=profile.version,
-        day=profile.day,
-        field=profile.field,
-        segment=profile.segment,
-        rows=profile.rows,
-        labelled=profile.labelled,
-        cells=_unpack(bytes(profile.cells), _WIDTHS.get(OutcomeKind(profile.kind))),
-        delays=_unpack(bytes(profile.delays), 3),
-        classes=tuple(profile.classes),
-    )
+class Stored(NamedTuple):
+    """A row of OutcomeProfile, its tables still packed."""
+
+    model: UUID
+    kind: str
+    version: str
+    day: date
+    field: str
+    segment: str
+    rows: int
+    labelled: int
+    classes: str  # JSON
+    cells: bytes
+    delays: bytes
+
+    def unpacked(self) -> DayOutcomes:
+        """What was counted, as it was counted."""
+        return DayOutcomes(
+            version=self.version,
+            day=self.day,
+            field=self.field,
+            segment=self.segment,
+            rows=self.rows,
+            labelled=self.labelled,
+            cells=_unpack(bytes(self.cells), _WIDTHS.get(OutcomeKind(self.kind))),
+            delays=_unpack(bytes(self.delays), 3),
+            classes=tuple(json.loads(self.classes)),
+        )
+
+
+def stored_outcomes(profiles: QuerySet[OutcomeProfile]) -> Iterator[Stored]:
+    before, after = ("model", "kind", "version", "day", "field", "segment", "rows", "labelled"), ("cells", "delays")
+    return (Stored(*row) for row in profiles.values_list(*before, Cast("classes", TextField()), *after).iterator())
+
+
+class _StoredDays(Mapping[date, Sequence[DayOutcomes]]):
+    """The days of a segment, each unpacked when it is asked for: of a year most never are."""
+
+    def __init__(self) -> None:
+        self._packed: dict[date, list[Stored]] = {}
+        self._unpacked: dict[date, list[DayOutcomes]] = {}
+
+    def add(self, stored: Stored) -> None:
+        self._packed.setdefault(stored.day, []).append(stored)
+
+    def __getitem__(self, day: date) -> Sequence[DayOutcomes]:
+        if day not in self._unpacked:
+            self._unpacked[day] = [stored.unpacked() for stored in self._packed[day]]
+        return self._unpacked[day]
+
+    def __iter__(self) -> Iterator[date]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
 
 
 def _histories(models: Collection[UUID], now: datetime, back: timedelta) -> dict[UUID, dict[str, Any]]:  # Any: the fields of OutcomeHistory
@@ -110,14 +163,15 @@ def _histories(models: Collection[UUID], now: datetime, back: timedelta) -> dict
     place = Window(DenseRank(), partition_by="model", order_by="day")
     counted = OutcomeProfile.objects.filter(model__in=models, field="").annotate(place=place)
     shown = counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day", "id")
-    found: dict[UUID, dict[str, Any]] = {id: {"now": now, "kind": None, "days": (), "ends": {}} for id in models}  # Any: as above
-    for profile in shown.iterator():
-        entry, zone = found[profile.model_id], zones[profile.model_id]
-        if profile.day < local_day(now, zone):
-            entry["kind"] = OutcomeKind(profile.kind)
-            entry["days"] += (stored_outcomes(profile),)
-            entry["ends"][profile.day] = day_starts(profile.day + DAY, zone)
-    return found
+    found: dict[UUID, dict[str, Any]] = {id: {"now": now, "kind": None, "days": [], "ends": {}} for id in models}  # Any: as above
+    today = {id: local_day(now, zone) for id, zone in zones.items()}
+    for stored in stored_outcomes(shown):
+        if stored.day < today[stored.model]:
+            entry = found[stored.model]
+            entry["kind"] = OutcomeKind(stored.kind)
+            entry["days"].append(stored.unpacked())
+            entry["ends"][stored.day] = day_starts(stored.day + DAY, zones[stored.model])
+    return {id: {**entry, "days": tuple(entry["days"])} for id, entry in found.items()}
 
 
 def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime) -> int:
@@ -125,7 +179,7 @@ def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUI
     mark = NewLabels.objects.filter(model=model_id, due_at__lte=now).first()
     if mark is None:
         return 0
-    zone = _zone(model_id)
+    zone = zone_of(model_id)
     begin = local_day(now, zone) - settings().label_days * DAY
     is_first = not OutcomeProfile.objects.filter(model=model_id).exists()
     days: set[date] = set()
@@ -145,7 +199,7 @@ def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUI
 
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
     model = RegisteredModel.objects.only("timezone", "problem_type").get(id=model_id)
-    kind, zone = _kind(model), ZoneInfo(model.timezone)
+    kind, zone = outcome_kind(model), ZoneInfo(model.timezone)
     dirty = due_days(model_id, Of.OUTCOMES, now=now)
     if kind is None or not dirty:
         clear_marks(dirty)
@@ -156,7 +210,7 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
         telemetry,
         model_id,
         kind,
-        _segment_fields(model_id),
+        segment_fields(model_id),
         days,
         zone,
         label_days=settings().label_days,
@@ -165,8 +219,10 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
     with transaction.atomic():
         if not still_ours():
             return 0
-        _replace(model_id, kind, days, counted)
+        replace_outcomes(model_id, kind, days, counted)
         clear_marks(dirty)
+        if WantedRelations.objects.filter(model=model_id).exists():
+            mark_days(model_id, days, of=Of.RELATIONS, batch=max(mark.batch for mark in dirty), due=now)
         if OutcomeProfile.objects.filter(model=model_id).exclude(kind=kind).exists():  # the problem is another one now
             OutcomeProfile.objects.filter(model=model_id).exclude(kind=kind).delete()
             mark_all_days(model_id, of=Of.OUTCOMES, begin=date.min + DAY, zone=zone, now=now)
@@ -174,7 +230,8 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
     return len(dirty)
 
 
-def _replace(model_id: UUID, kind: OutcomeKind, days: Sequence[date], counted: Sequence[DayOutcomes]) -> None:
+def replace_outcomes(model_id: UUID, kind: OutcomeKind, days: Sequence[date], counted: Sequence[DayOutcomes]) -> None:
+    """What was counted of these days, in place of what is stored of them."""
     OutcomeProfile.objects.filter(model=model_id, day__in=days).delete()
     OutcomeProfile.objects.bulk_create(
         OutcomeProfile(
@@ -200,31 +257,35 @@ def _is_name(text: str) -> bool:
     return len(text) <= LONGEST_NAME and "\0" not in text
 
 
-def _kind(model: RegisteredModel) -> OutcomeKind | None:
-    """As declared, else as the log looks: numbers predicted and labelled are a regression unless scores are logged beside. None without labels."""
+def outcome_kind(model: RegisteredModel) -> OutcomeKind | None:
+    """As declared, else as the log looks; None without labels.
+
+    Rows with query and rank are a ranking, numbers predicted and labelled are a regression unless scores are logged beside.
+    """
     types = {(stream, name): kind for stream, name, kind in LogColumn.objects.filter(model=model).values_list("stream", "name", "type")}
     label, prediction = types.get((Stream.LABELS, "label")), types.get((Stream.PREDICTIONS, "prediction"))
     if label is None:
         return None
+    is_ranked = label != "string" and {(Stream.PREDICTIONS, name) for name in ("query_id", "rank")} <= types.keys()
     has_score = (Stream.PREDICTIONS, "score") in types
     are_numbers = label == "double" and prediction == "double"
     declared = _DECLARED.get(ProblemType(model.problem_type))
     if declared is OutcomeKind.NUMBERS and not are_numbers:
         return OutcomeKind.CLASSES
+    if declared is OutcomeKind.RANKINGS and not is_ranked:
+        declared = None
     if declared:
         return declared
+    if is_ranked:
+        return OutcomeKind.RANKINGS
     if label == "boolean" or has_score:
         return OutcomeKind.DECISIONS
     return OutcomeKind.NUMBERS if are_numbers else OutcomeKind.CLASSES
 
 
-def _segment_fields(model_id: UUID) -> list[str]:
+def segment_fields(model_id: UUID) -> list[str]:
     names = LogColumn.objects.filter(model=model_id, stream=Stream.PREDICTIONS, name__startswith="s.").order_by("id")
     return [name.removeprefix("s.") for name in names.values_list("name", flat=True)[:SEGMENT_FIELDS]]
-
-
-def _zone(model_id: UUID) -> ZoneInfo:
-    return ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
 
 
 def _try_later(model_id: UUID, *, now: datetime) -> None:

@@ -9,13 +9,15 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import Least, RowNumber
 
-from watchkeeper.core.evidence import Point
+from watchkeeper.core.evidence import MOMENTS, Point
 from watchkeeper.history.bulk import insert_values, prepared
 from watchkeeper.ingest.models import MetricPoint
 
-MOMENTS = 2  # of each series: the one its newest value speaks of, and the one before
+MOST_POINTS = 100_000  # when the past is looked at
+EARLIER = 10  # of each series, of what came before that: its newest moments with their corrections
 _POINT = Point._fields
 _SERIES = ("model", "name", "dataset", "version", "segment")
 
@@ -49,6 +51,18 @@ def recent_points(models: Collection[UUID]) -> dict[UUID, list[Point]]:
         points[model_id].append(Point(*point))
     for of_model in points.values():
         of_model.sort(key=attrgetter("timestamp"))
+    return points
+
+
+def past_points(models: Collection[UUID], *, since: datetime) -> dict[UUID, list[Point]]:
+    """All points received since a moment, and those before it that a series' newest were among; in the order of receipt, the last ones of very many."""
+    found = MetricPoint.objects.filter(model__in=models).order_by("-received_at", "-id")
+    rank = Window(RowNumber(), partition_by=_SERIES, order_by=[Least("timestamp", "received_at").desc(), F("id").desc()])
+    before = found.filter(received_at__lt=since).annotate(rank=rank).filter(rank__lte=EARLIER)
+    points: dict[UUID, list[Point]] = defaultdict(list)
+    for rows in (before, found.filter(received_at__gte=since)[:MOST_POINTS]):
+        for model_id, *point in reversed(rows.values_list("model_id", *_POINT)):
+            points[model_id].append(Point(*point))
     return points
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from watchkeeper.core.settings import settings
-from watchkeeper.ingest.dirty import clear_marks
+from watchkeeper.ingest.dirty import clear_marks, zone_of
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import DirtyWindow, WindowProfile
-from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.profiles import pack, window_profiles
@@ -33,7 +31,7 @@ def refresh_profiles(engine: Engine, telemetry: TelemetryLog, *, holder: str, no
 
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, follow: Follow) -> int:
     dirty = list(DirtyWindow.objects.filter(model=model_id).order_by("start")[:WINDOWS_AT_ONCE])
-    zone = ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model_id))
+    zone = zone_of(model_id)
     profiles = window_profiles(engine, telemetry, model_id, [window.start for window in dirty], zone)
     with transaction.atomic():
         if not still_ours():

@@ -60,7 +60,7 @@ class Receiver:
         """Store the batch; returns when it is durable. Raises Conflict for a reused batch id, Unavailable when the database does not answer."""
         arrival = Arrival(submission, holder, now)
         if self.keeps_files and len(submission.body) > INLINE_BYTES:
-            arrival.payload_path = self._write_payload(submission.body, now)
+            arrival.payload_path = write_payload(self.folder, submission.body, now)
         self._ensure_thread()
         self._arrivals.put(arrival)
         if not arrival.done.wait(WAIT_SECONDS):
@@ -69,19 +69,6 @@ class Receiver:
             raise arrival.error
         assert arrival.receipt
         return arrival.receipt
-
-    def _write_payload(self, body: bytes, now: datetime) -> str:
-        """A large payload is a file, synced before its row is committed."""
-        relative = f"payloads/{now:%Y-%m-%d}/{uuid4().hex}"
-        path = self.folder / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        for folder in (path.parent, path.parent.parent, self.folder):  # the names as well, or a power cut leaves a file nobody finds
-            _sync_folder(folder)
-        return relative
 
     def _ensure_thread(self) -> None:
         if self._thread and self._thread.is_alive():
@@ -113,6 +100,20 @@ class Receiver:
             except queue.Empty:
                 break
         return group
+
+
+def write_payload(folder: Path, body: bytes, now: datetime) -> str:
+    """A large payload is a file, synced before its row is committed; its path below the folder."""
+    relative = f"payloads/{now:%Y-%m-%d}/{uuid4().hex}"
+    path = folder / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    for parent in (path.parent, path.parent.parent, folder):  # the names as well, or a power cut leaves a file nobody finds
+        _sync_folder(parent)
+    return relative
 
 
 def _store_apart_if_refused(group: Sequence[Arrival]) -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from watchkeeper.ingest.models import Batch, ColumnProfile, Event, MetricPoint, OutcomeProfile, QuarantinedRow, StreamTimer, WindowProfile
+from watchkeeper.ingest.models import (
+    Batch,
+    ColumnProfile,
+    Event,
+    MetricPoint,
+    MomentProfile,
+    OutcomeProfile,
+    QuarantinedRow,
+    RelationProfile,
+    StreamTimer,
+    WindowProfile,
+)
 
 AT_ONCE = 5000
 
@@ -36,6 +47,8 @@ def expire_points(*, before: datetime) -> int:
             (WindowProfile, "start"),
             (ColumnProfile, "day"),
             (OutcomeProfile, "day"),
+            (MomentProfile, "day"),
+            (RelationProfile, "day"),
         )
     )
 

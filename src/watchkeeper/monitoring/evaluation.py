@@ -65,6 +65,11 @@ class Transition(NamedTuple):
         return self.before.is_flapping and not self.condition.is_flapping
 
     @property
+    def is_needless(self) -> bool:
+        """A place kept by failures before any segment was known."""
+        return self.explanation is VANISHED.explanation and not self.condition.past
+
+    @property
     def moves_light(self) -> bool:
         """Whether the light may be another one: what it is made of differs."""
         return self.is_new or (self.before.state, self.before.data) != (self.condition.state, self.condition.data)
@@ -102,9 +107,19 @@ def _held(bindings: Collection[UUID], claim: str) -> QuerySet[RiskBinding, Any]:
 
 def evaluate(bindings: Sequence[Due], *, now: datetime) -> Iterator[Evaluation]:
     """Evaluate one after the other, reading evidence once per kind. One failing evaluator does not hold up the rest."""
-    evidence = {kind: _load(kind, models, now) for kind, models in _models_by_evidence(bindings).items()}
+    evidence = read_evidence(_models_by_evidence(bindings), now=now)
     for binding in bindings:
-        yield _evaluate_one(binding, evidence)
+        yield evaluate_one(binding, evidence)
+
+
+def read_evidence(needed: Mapping[type[Evidence], Collection[UUID]], *, now: datetime) -> dict[type[Evidence], Mapping[UUID, Evidence]]:
+    """Each kind for the models that need it. What another kind extends is read with that one, once."""
+    found: dict[type[Evidence], Mapping[UUID, Evidence]] = {}
+    for kind in sorted(needed, key=lambda kind: -len(kind.__mro__)):
+        known = {id: read for other in found if issubclass(other, kind) for id, read in found[other].items() if id in needed[kind]}
+        rest = [id for id in needed[kind] if id not in known]
+        found[kind] = {**(_load(kind, rest, now) if rest else {}), **known}
+    return found
 
 
 def _load(kind: type[Evidence], models: Collection[UUID], now: datetime) -> Mapping[UUID, Evidence]:
@@ -129,7 +144,7 @@ def _models_by_evidence(bindings: Iterable[Due]) -> dict[type[Evidence], set[UUI
     return needed
 
 
-def _evaluate_one(binding: Due, evidence: Mapping[type[Evidence], Mapping[UUID, Evidence]]) -> Evaluation:
+def evaluate_one(binding: Due, evidence: Mapping[type[Evidence], Mapping[UUID, Evidence]]) -> Evaluation:
     start = perf_counter()
     try:
         kind = risks.get(binding.type)
@@ -152,22 +167,29 @@ def store(evaluations: Sequence[Evaluation], *, now: datetime, due: Mapping[UUID
     reached: list[Reached] = []
     gone: list[int] = []
     for evaluation in evaluations:
-        due_at = min(evaluation.binding.next_due_at or now, now)
         known = stored.get(evaluation.binding.id, {})
-        for segment, finding in _by_segment(evaluation, known):
-            id, before = known.get(segment, (None, Condition()))
-            transition = _advance(evaluation, before, segment, finding, _became_true(finding, due_at, now), is_new=id is None)
+        for transition in advance(evaluation, {segment: condition for segment, (_, condition) in known.items()}, now=now):
             transitions.append(transition)
-            if id is not None and finding is VANISHED and not transition.condition.past:  # a place kept by failures before any segment was known
+            id, _ = known.get(transition.segment, (None, None))
+            if id is not None and transition.is_needless:
                 gone.append(id)
                 continue
-            reached.append(Reached(id, evaluation.binding.id, segment, before, transition.condition, transition.explanation))
+            reached.append(Reached(id, evaluation.binding.id, transition.segment, transition.before, transition.condition, transition.explanation))
     save_conditions(reached, now=now)
     if gone:
         ConditionRow.objects.filter(pk__in=gone).delete()
     _save_findings(evaluations, now)
     _schedule_next(evaluations, now, due)
     return transitions
+
+
+def advance(evaluation: Evaluation, known: Mapping[str, Condition], *, now: datetime) -> list[Transition]:
+    """The step of each condition of a binding, those known so far and new ones, after one evaluation. Writes nothing: a rehearsal steps the same."""
+    due_at = min(evaluation.binding.next_due_at or now, now)
+    return [
+        _advance(evaluation, known.get(segment, Condition()), segment, finding, _became_true(finding, due_at, now), is_new=segment not in known)
+        for segment, finding in _by_segment(evaluation, known)
+    ]
 
 
 def _by_segment(evaluation: Evaluation, known: Collection[str]) -> list[tuple[str, Finding | None]]:
@@ -221,7 +243,7 @@ def _schedule_next(evaluations: Sequence[Evaluation], now: datetime, due: Mappin
     for evaluation in evaluations:
         binding = evaluation.binding
         is_due = due[binding.id]
-        following = is_due if is_due != binding.next_due_at else _next_due(evaluation, now)
+        following = is_due if is_due != binding.next_due_at else due_after(evaluation, now=now)
         rows.append((following, binding.missed + _missed(binding, now), now, "", None, binding.id))
     update_rows(RiskBinding, names, rows)
 
@@ -232,7 +254,7 @@ def _missed(binding: Due, now: datetime) -> int:
     return missed_since(binding.schedule, due=binding.next_due_at, now=now, spread_by=binding.model_id)
 
 
-def _next_due(evaluation: Evaluation, now: datetime) -> datetime | None:
+def due_after(evaluation: Evaluation, *, now: datetime) -> datetime | None:
     """The schedule's next moment, or earlier when a finding asks for a known moment."""
     planned = next_due(evaluation.binding.schedule, after=now, spread_by=evaluation.binding.model_id)
     asked = [finding.recheck_at for finding in evaluation.findings if finding.recheck_at and finding.recheck_at > now]
@@ -247,5 +269,5 @@ def models_to_light(transitions: Collection[Transition]) -> set[UUID]:
 
 
 def dry_run(binding: UUID, *, now: datetime) -> Evaluation:
-    """Evaluate and explain, write nothing."""
+    """Evaluate and explain, store nothing of it. What the evidence has to be counted for first is asked for, as by any evaluation."""
     return next(evaluate([due_of(binding)], now=now))

@@ -19,6 +19,7 @@ from watchkeeper import risks
 from watchkeeper.accounts.models import Unit
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.errors import Conflict, InvalidInput
+from watchkeeper.core.text import Text
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import difference, record
 from watchkeeper.monitoring.effective import effective_params
@@ -50,21 +51,32 @@ class Binding:
 
 
 @transaction.atomic
-def bind_risk(model: RegisteredModel, *, wanted: Binding, actor: Actor, now: datetime) -> RiskBinding:
-    """Bind a RiskType or a Policy to a model; it is evaluated at once."""
+def bind_risk(model: RegisteredModel, *, wanted: Binding, actor: Actor, now: datetime, rehearsed: Text | None = None) -> RiskBinding:
+    """Bind a RiskType or a Policy to a model; it is evaluated at once. The Change says how it was `rehearsed`."""
+    fields = checked(model, wanted)
+    if model.bindings.filter(removed_at=None).count() >= MOST_BINDINGS:
+        raise Conflict(f"{model.name} has {MOST_BINDINGS} risks already.", remedy="Remove one first.")
+    due = now if fields["criticality"] and model.stage in EVALUATED_STAGES else None
+    binding = RiskBinding.objects.create(model=model, policy_version=wanted.policy, created_at=now, next_due_at=due, **fields)
+    after = {"type": binding.type, **_described(binding), **_rehearsed(rehearsed)}
+    record(actor=actor, action="bound", on="risk", id=binding.id, model=model.id, now=now, after=after)
+    update_lights([model.id], now=now)
+    return binding
+
+
+def checked(model: RegisteredModel, wanted: Binding) -> dict[str, Any]:  # Any: values of fields
+    """All fields of what is wanted, its type among them, when it may be bound to the model; otherwise it says why not."""
     kind = risks.get(wanted.policy.policy.type if wanted.policy else wanted.type)
     if not kind.fits(kind=model.kind, problem_type=model.problem_type):
         raise InvalidInput(f"{kind.key} does not fit a {model.kind}.", remedy=f"It fits: {', '.join(sorted(kind.kinds | kind.problem_types))}.")
-    if model.bindings.filter(removed_at=None).count() >= MOST_BINDINGS:
-        raise Conflict(f"{model.name} has {MOST_BINDINGS} risks already.", remedy="Remove one first.")
     effective_params(kind, wanted.policy, wanted.params or {})
     fields = _fields(wanted, kind.key)
     _check_fields(fields)
-    due = now if fields["criticality"] and model.stage in EVALUATED_STAGES else None
-    binding = RiskBinding.objects.create(model=model, type=kind.key, policy_version=wanted.policy, created_at=now, next_due_at=due, **fields)
-    record(actor=actor, action="bound", on="risk", id=binding.id, model=model.id, now=now, after={"type": kind.key, **_described(binding)})
-    update_lights([model.id], now=now)
-    return binding
+    return {"type": kind.key, **fields}
+
+
+def _rehearsed(summary: Text | None) -> dict[str, Any]:  # Any: JSON of the Change
+    return {"rehearsed": summary.as_json()} if summary else {}
 
 
 @transaction.atomic
@@ -83,7 +95,15 @@ CLOSING = {"params", "policy_version"}  # editing these closes what is open as "
 
 
 @transaction.atomic
-def edit_binding(binding: RiskBinding, *, fields: Mapping[str, Any], actor: Actor, now: datetime, reason: str = "") -> bool:  # Any: values of fields
+def edit_binding(
+    binding: RiskBinding,
+    *,
+    fields: Mapping[str, Any],  # Any: values of fields
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    rehearsed: Text | None = None,
+) -> bool:
     """Change a binding; it is evaluated at once. True when the rule itself changed, so that what is open must be closed as "rule changed"."""
     binding.refresh_from_db(from_queryset=RiskBinding.objects.select_for_update())  # another edit, or a worker, may have been faster
     if binding.removed_at:
@@ -102,7 +122,8 @@ def edit_binding(binding: RiskBinding, *, fields: Mapping[str, Any], actor: Acto
     binding.save()
     was, became = difference(before, _described(binding))
     if became:
-        record(actor=actor, action="edited", on="risk", id=binding.id, model=binding.model_id, now=now, before=was, after=became, reason=reason)
+        after = became | _rehearsed(rehearsed)
+        record(actor=actor, action="edited", on="risk", id=binding.id, model=binding.model_id, now=now, before=was, after=after, reason=reason)
     return bool(changed & CLOSING) or (binding.criticality == 0 and "criticality" in changed)
 
 
@@ -164,6 +185,7 @@ STREAMS_OF: Mapping[str, frozenset[str]] = {
     "Events": frozenset({"events"}),
     "Quarantine": ALL_STREAMS,
     "ColumnHistory": frozenset({"profiles"}),
+    "MomentHistory": frozenset({"moments"}),
     "OutcomeHistory": frozenset({"outcomes"}),
     "SegmentHistory": frozenset({"outcomes"}),
 }

@@ -1,7 +1,7 @@
 """Risk types: one file each, found by discovery. File name = key = its page /risks/KEY/ = test name. Knows no Django; a risk never imports a risk.
 
 A file holds its docstring (first line = title, the rest = the page), `NEEDS` (the kind of evidence), `Params`, `DEFAULTS`, `PLAN`, `evaluate`
-and `EXAMPLES`; `MEASURES`, `KINDS` and `PROBLEM_TYPES` where the defaults do not fit. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
+and `EXAMPLES`; `MEASURES`, `KINDS` and `PROBLEM_TYPES` where the defaults do not fit; `propose` where it needs parameters that the evidence can tell. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 from watchkeeper.core.errors import InvalidInput, NotFound
 from watchkeeper.core.evidence import Evidence
 from watchkeeper.core.finding import Finding, Outcome
-from watchkeeper.core.plugins import load_catalogue
+from watchkeeper.core.plugins import load_catalogue, title_and_page
 
 GROUP = "watchkeeper.risks"
 
@@ -58,6 +58,23 @@ class Defaults:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limit:
+    """Marks a parameter, as in `Annotated[float, FEWER_WHEN_HIGHER]`, that says how much is too much: a rehearsal tries other values of it.
+
+    It is multiplied, or, if it may have any sign, moved by standard deviations of what is measured (`shifts`).
+    """
+
+    fewer_when_higher: bool
+    shifts: bool = False
+
+
+FEWER_WHEN_HIGHER = Limit(fewer_when_higher=True)
+FEWER_WHEN_LOWER = Limit(fewer_when_higher=False)
+UPPER_BOUND = Limit(fewer_when_higher=True, shifts=True)
+LOWER_BOUND = Limit(fewer_when_higher=False, shifts=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Example:
     """A case the documentation shows and the contract test runs: this evidence must give this outcome."""
 
@@ -86,6 +103,19 @@ class RiskType:
     kinds: frozenset[str] = frozenset()
     problem_types: frozenset[str] = frozenset()
     measures: str = "number"
+    propose: Callable[[Any], Sequence[Mapping[str, Any]]] | None = None  # Any: the file's own Evidence, JSON of the parameters
+
+    @property
+    def limits(self) -> dict[str, Limit]:
+        """The parameters that say how much is too much, by name."""
+        marked = {name: [mark for mark in field.metadata if isinstance(mark, Limit)] for name, field in self.params.model_fields.items()}
+        return {name: marks[0] for name, marks in marked.items() if marks}
+
+    def starters(self, evidence: Evidence) -> Sequence[Mapping[str, Any]]:  # Any: JSON of the parameters
+        """The parameters with which it would start on a model: its defaults, what its file proposes, or nothing when it cannot do without an answer."""
+        if self.propose:
+            return self.propose(evidence)
+        return () if any(field.is_required() for field in self.params.model_fields.values()) else ({},)
 
     def fits(self, *, kind: str, problem_type: str) -> bool:
         return (not self.kinds or kind in self.kinds) and (not self.problem_types or problem_type in self.problem_types)
@@ -135,14 +165,12 @@ def get(key: str) -> RiskType:
 
 
 def _build(key: str, module: ModuleType) -> RiskType:
-    missing = [name for name in ("__doc__", "NEEDS", "Params", "DEFAULTS", "PLAN", "evaluate", "EXAMPLES") if not getattr(module, name, None)]
-    if missing:
-        raise LookupError(f"Risk type {key!r} ({module.__name__}) lacks {', '.join(missing)}. `make new-risk NAME` writes a complete file.")
-    title, _, page = (module.__doc__ or "").strip().partition("\n")
+    parts = ("NEEDS", "Params", "DEFAULTS", "PLAN", "evaluate", "EXAMPLES")
+    title, page = title_and_page("Risk type", key, module, parts=parts, hint="`make new-risk NAME` writes a complete file.")
     return RiskType(
         key=key,
-        title=title.rstrip("."),
-        page=page.strip(),
+        title=title,
+        page=page,
         needs=module.NEEDS,
         params=module.Params,
         defaults=module.DEFAULTS,
@@ -152,4 +180,5 @@ def _build(key: str, module: ModuleType) -> RiskType:
         kinds=frozenset(getattr(module, "KINDS", ())),
         problem_types=frozenset(getattr(module, "PROBLEM_TYPES", ())),
         measures=getattr(module, "MEASURES", "number"),
+        propose=getattr(module, "propose", None),
     )

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from typing import Annotated
 
 from pydantic import Field
 
 from watchkeeper.analysis.columns import ColumnHistory, short_name
 from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts
+from watchkeeper.analysis.multivariate import MomentHistory
 from watchkeeper.analysis.shares import Places, column_shares
 from watchkeeper.core.durations import Duration
 from watchkeeper.core.finding import DataState, Finding
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, RiskParams
 from watchkeeper.stats.drift import Verdict
 
 NOT_OVER = N_("the first four weeks, with which later days are compared, are not over")
+
+TOO_FEW = N_("{rows:integer} rows are too few to tell drift from how much days differ anyway")
 
 
 class WindowParams(RiskParams):
@@ -27,32 +31,46 @@ class WindowParams(RiskParams):
     max_age: Duration = Field(timedelta(days=3), description=N_("Days that ended longer ago than this say nothing any more."), gt=timedelta(0))
 
 
-class FeatureParams(WindowParams):
-    """The same of some of the features."""
+class ChosenFeatures(RiskParams):
+    """Which features are looked at."""
 
     features: tuple[str, ...] = Field((), description=N_("Features to look at; empty means all."))
     ignore: tuple[str, ...] = Field((), description=N_("Features that may change as they like."))
+
+    def among(self, names: Iterable[str]) -> list[str]:
+        """Those of the names, as the log has them, that are asked for."""
+        return [name for name in names if short_name(name) not in self.ignore and (not self.features or short_name(name) in self.features)]
+
+
+class FeatureParams(ChosenFeatures, WindowParams):
+    """Some of the features, in the last closed days."""
 
 
 class DriftParams(WindowParams):
     """What counts as drift, beside being significant."""
 
-    least_psi: float = Field(0.1, description=N_("The population stability index from which a difference is big."), gt=0, allow_inf_nan=False)
-    least_distance: float = Field(
+    least_psi: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.1, description=N_("The population stability index from which a difference is big."), gt=0, allow_inf_nan=False
+    )
+    least_distance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
         0.1, description=N_("How far rows moved on average, in standard deviations, from which a difference is big."), gt=0, allow_inf_nan=False
     )
 
 
-def wanted(history: ColumnHistory, features: Collection[str], ignore: Collection[str]) -> list[str]:
+def wanted(history: ColumnHistory, params: ChosenFeatures) -> list[str]:
     """The features that are asked for and have bins."""
-    names = [name for name in history.columns if name.startswith("f.")]
-    return [name for name in names if short_name(name) not in ignore and (not features or short_name(name) in features)]
+    return params.among(name for name in history.columns if name.startswith("f."))
 
 
 def obstacle(history: ColumnHistory, columns: Sequence[str], max_age: timedelta) -> Finding | None:
     """Why nothing can be judged; None when something can."""
     if not columns:
         return Finding.unknown(Text(N_("nothing can be compared yet: there is no reference, nor a week of predictions")))
+    return no_recent_day(history, max_age)
+
+
+def no_recent_day(history: ColumnHistory | MomentHistory, max_age: timedelta) -> Finding | None:
+    """That no day is over, or the last one long ago; None otherwise."""
     if not history.days:
         return Finding.unknown(Text(N_("no day with predictions is over yet")))
     if history.now - history.ends[-1] > max_age:
@@ -74,7 +92,7 @@ def judge_shares(history: ColumnHistory, params: FeatureParams, *, places: Place
 
     `template` has grown, feature, share, usual, limit and days; `nothing` says why no feature has such places.
     """
-    names = wanted(history, params.features, params.ignore)
+    names = wanted(history, params)
     if problem := obstacle(history, names, params.max_age):
         return problem
     shares = column_shares(history, names, places, window=params.window)
@@ -108,8 +126,7 @@ def judge_drift(history: ColumnHistory, columns: list[str], params: DriftParams)
     if not drifts:
         return Finding.unknown(Text(NOT_OVER))
     if not judged:
-        text = Text(N_("{rows:integer} rows are too few to tell drift from how much days differ anyway"), {"rows": drifts[0].test.n})
-        return Finding.unknown(text)
+        return Finding.unknown(Text(TOO_FEW, {"rows": drifts[0].test.n}))
     return _grade(judged, history.ends[-1], params)
 
 

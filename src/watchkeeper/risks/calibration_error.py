@@ -10,6 +10,8 @@ It is unknown while there are no scores, no labels, or no seven days to compare 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.metrics import METRICS, has_scores
@@ -18,7 +20,7 @@ from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.performance import Comparison, compare
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import OutcomeParams, obstacle
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
@@ -29,7 +31,9 @@ NEEDS = OutcomeHistory
 
 class Params(OutcomeParams):
     window: int = Field(2, description=N_("How many mature days are looked at together."), ge=1, le=92)
-    tolerance: float = Field(0.03, description=N_("How far probabilities may lie off, beyond the reference."), gt=0, lt=1)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.03, description=N_("How far probabilities may lie off, beyond the reference."), gt=0, lt=1
+    )
     alpha: float = Field(0.001, description=N_("How often chance alone may look like a difference, per window."), gt=0, lt=0.5)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Annotated
 
 from pydantic import Field
 
@@ -22,7 +23,7 @@ from watchkeeper.analysis.outcome_examples import numbers, outcome_history, scor
 from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import PROBLEMS_WITH_NUMBERS, OutcomeParams, days_by_themselves
 from watchkeeper.stats.conformal import Coverage, coverage, judge_coverage
@@ -36,7 +37,7 @@ MEASURES = "share"
 class Params(OutcomeParams):
     window: int = Field(14, description=N_("How many mature days are looked at together."), ge=1, le=92)
     nominal: float = Field(0.9, description=N_("The share of true values that the intervals promise to hold."), gt=0, lt=1)
-    tolerance: float = Field(0.02, description=N_("How far the share may lie off the promise."), ge=0, lt=1)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(0.02, description=N_("How far the share may lie off the promise."), ge=0, lt=1)
     over: bool = Field(False, description=N_("Whether intervals that hold more than promised fire as well."))
 
 

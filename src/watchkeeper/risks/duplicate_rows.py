@@ -8,6 +8,7 @@ It counts the last full hours (`window`). It is unknown while no prediction came
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,7 +16,7 @@ from watchkeeper.core.durations import Duration
 from watchkeeper.core.evidence import Volumes, WindowCount
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example, RiskParams
 
 NEEDS = Volumes
 MEASURES = "share"
@@ -23,7 +24,7 @@ MEASURES = "share"
 
 class Params(RiskParams):
     window: Duration = Field(timedelta(days=1), description=N_("How much time is counted, until the last full hour."), ge=timedelta(hours=1))
-    max_share: float = Field(0.01, description=N_("The share of rows sent again from which it fires."), ge=0, lt=1)
+    max_share: Annotated[float, FEWER_WHEN_HIGHER] = Field(0.01, description=N_("The share of rows sent again from which it fires."), ge=0, lt=1)
     min_rows: int = Field(100, description=N_("With fewer rows than this, one repeat says nothing."), ge=1)
 
 

@@ -12,6 +12,7 @@ labels come; after two misses in a row it is distrusted, and this risk unknown u
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field
 
@@ -22,7 +23,7 @@ from watchkeeper.analysis.outcomes import SegmentHistory
 from watchkeeper.core.durations import Duration
 from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example, RiskParams
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import wanted_metric
 from watchkeeper.stats.estimated import Trust
@@ -37,7 +38,9 @@ NEEDS = SegmentHistory
 class Params(RiskParams):
     metric: str = Field("roc_auc", description=N_("roc_auc, accuracy, f1, precision or recall."), pattern="^(roc_auc|accuracy|f1|precision|recall)$")
     window: int = Field(1, description=N_("How many closed days are looked at together."), ge=1, le=31)
-    tolerance: float = Field(0.05, description=N_("How much lower it may become, as a share of the reference."), ge=0, le=1)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.05, description=N_("How much lower it may become, as a share of the reference."), ge=0, le=1
+    )
     tested_window: int = Field(7, description=N_("How many mature days are compared with their estimate together."), ge=1, le=92)
     max_age: Duration = Field(timedelta(days=3), description=N_("Days that ended longer ago than this say nothing any more."), gt=timedelta(0))
 
@@ -67,7 +70,7 @@ def evaluate(evidence: SegmentHistory, params: Params) -> Finding:
     last = evidence.days[-1].day
     if evidence.age(last) > params.max_age / timedelta(days=1):
         return Finding.unknown(Text(N_("the last predictions are of {day}"), {"day": str(last)}), data=DataState.STALE)
-    if estimator.record(params.metric, window=params.tested_window).trust is Trust.DISTRUSTED:
+    if estimator.trust(params.metric, window=params.tested_window) is Trust.DISTRUSTED:
         text = N_("the estimate is distrusted: the last two times labels came it was wrong, so features have come to mean something else")
         return Finding.unknown(Text(text))
     return _judge(evidence, estimator, metric, params)

@@ -12,21 +12,18 @@ It is unknown while there is no reference or no closed day, and when there are s
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from watchkeeper.analysis.columns import ColumnHistory
 from watchkeeper.analysis.examples import AGE, NOW, history, normal
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_
 from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
-from watchkeeper.risks._features import DriftParams, judge_drift, wanted
+from watchkeeper.risks._features import ChosenFeatures, DriftParams, judge_drift, wanted
 
 NEEDS = ColumnHistory
 
 
-class Params(DriftParams):
-    features: tuple[str, ...] = Field((), description=N_("Features to look at; empty means all."))
-    ignore: tuple[str, ...] = Field((), description=N_("Features that may change as they like."))
+class Params(ChosenFeatures, DriftParams):
+    pass
 
 
 DEFAULTS = Defaults(schedule={"every": "6h"}, criticality=1)
@@ -42,7 +39,7 @@ KINDS = PREDICTING_KINDS
 
 
 def evaluate(evidence: ColumnHistory, params: Params) -> Finding:
-    return judge_drift(evidence, wanted(evidence, params.features, params.ignore), params)
+    return judge_drift(evidence, wanted(evidence, params), params)
 
 
 def _days(days: int, rows: int, *, last: float) -> ColumnHistory:

@@ -9,6 +9,8 @@ It is unknown while no label ever came, and until seven mature days tell what is
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.outcome_examples import outcome_history, scored
@@ -16,7 +18,7 @@ from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.performance import design_effect, standard_error
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import OutcomeParams, obstacle
 from watchkeeper.stats.result import Result
@@ -27,7 +29,9 @@ NEEDS = OutcomeHistory
 
 
 class Params(OutcomeParams):
-    tolerance: float = Field(0.2, description=N_("By how much the share may become lower, as a part of the usual one."), gt=0, lt=1)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.2, description=N_("By how much the share may become lower, as a part of the usual one."), gt=0, lt=1
+    )
     least: float = Field(0.0, description=N_("A share below which it is too low whatever is usual."), ge=0, le=1)
 
 

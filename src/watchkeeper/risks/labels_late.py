@@ -9,6 +9,8 @@ It is unknown while no label ever came, and until seven earlier days tell what i
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.labels import recent_labels
@@ -16,7 +18,7 @@ from watchkeeper.analysis.outcome_examples import outcome_history, scored
 from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example, RiskParams
 from watchkeeper.risks._features import days_of
 
 NEEDS = OutcomeHistory
@@ -24,7 +26,7 @@ NEEDS = OutcomeHistory
 
 class Params(RiskParams):
     window: int = Field(3, description=N_("How many days that should have labels are looked at together."), ge=1, le=31)
-    tolerance: float = Field(0.2, description=N_("The share of the expected labels that may be missing."), gt=0, lt=1)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(0.2, description=N_("The share of the expected labels that may be missing."), gt=0, lt=1)
     alpha: float = Field(0.001, description=N_("How often chance alone may look like lateness, per window."), gt=0, lt=0.5)
 
 

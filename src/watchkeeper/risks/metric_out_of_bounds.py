@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Literal, NamedTuple, Self
+from statistics import median
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -23,10 +24,11 @@ from watchkeeper.core.durations import Duration
 from watchkeeper.core.evidence import DeclaredMetric, MetricHistory, Point
 from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import Defaults, Example, RiskParams
+from watchkeeper.risks import LOWER_BOUND, UPPER_BOUND, Defaults, Example, RiskParams
 
 NEEDS = MetricHistory
 
+_LEAST_VALUES = 8  # to tell what is usual
 Mode = Literal["absolute", "baseline_ratio", "baseline_diff", "previous_ratio"]
 
 
@@ -34,8 +36,8 @@ class Params(RiskParams):
     metric: str = Field(description=N_("Name of the metric."), min_length=1)
     dataset: str | None = Field(None, description=N_("Only values measured on this dataset; empty = any dataset."))
     segment: str = Field("", description=N_("Only this segment; empty = the whole model."))
-    lower: FiniteFloat | None = Field(None, description=N_("Fires below this limit."))
-    upper: FiniteFloat | None = Field(None, description=N_("Fires above this limit."))
+    lower: Annotated[FiniteFloat | None, LOWER_BOUND] = Field(None, description=N_("Fires below this limit."))
+    upper: Annotated[FiniteFloat | None, UPPER_BOUND] = Field(None, description=N_("Fires above this limit."))
     clear_lower: FiniteFloat | None = Field(None, description=N_("Repaired only from this value up; empty = the lower limit itself."))
     clear_upper: FiniteFloat | None = Field(None, description=N_("Repaired only from this value down; empty = the upper limit itself."))
     mode: Mode = Field(
@@ -86,6 +88,26 @@ _TEMPLATES: dict[Mode, str] = {
 
 def evaluate(evidence: MetricHistory, params: Params) -> Finding:
     return _judge(evidence, params).in_segment(params.segment)
+
+
+def propose(evidence: MetricHistory) -> list[dict[str, object]]:
+    """For each declared metric that has told what is usual, bounds on its bad side: the median and four robust standard deviations from it."""
+    return [params for metric in evidence.declared if (params := _usual_bounds(evidence, metric))]
+
+
+def _usual_bounds(evidence: MetricHistory, metric: DeclaredMetric) -> dict[str, object]:
+    pooled = [point for point in evidence.points_by_metric.get(metric.name, ()) if not point.segment]
+    values = [point.value for point in pooled if point.dataset == pooled[-1].dataset and isfinite(point.value)]
+    if len(values) < _LEAST_VALUES:
+        return {}
+    middle = median(values)
+    room = 4 * 1.4826 * median(abs(value - middle) for value in values)
+    if not room:
+        return {}
+    bounds = {"lower": float(f"{middle - room:.4g}"), "upper": float(f"{middle + room:.4g}")}
+    bad = {"higher": ("lower",), "lower": ("upper",)}.get(metric.direction, ("lower", "upper"))
+    dataset = {"dataset": pooled[-1].dataset} if pooled[-1].dataset else {}
+    return {"metric": metric.name, **dataset, **{name: bounds[name] for name in bad}}
 
 
 def _judge(evidence: MetricHistory, params: Params) -> Finding:

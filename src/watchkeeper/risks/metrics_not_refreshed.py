@@ -11,6 +11,7 @@ A model that works in long pauses needs `older_than` longer than its pause.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,7 +19,7 @@ from watchkeeper.core.durations import Duration
 from watchkeeper.core.evidence import MetricHistory, Point
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import Defaults, Example, RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, Defaults, Example, RiskParams
 
 NEEDS = MetricHistory
 
@@ -26,7 +27,9 @@ MEASURES = "duration"
 
 
 class Params(RiskParams):
-    older_than: Duration = Field(timedelta(days=7), description=N_("How old the last metric may be once new data came."), gt=timedelta(0))
+    older_than: Annotated[Duration, FEWER_WHEN_HIGHER] = Field(
+        timedelta(days=7), description=N_("How old the last metric may be once new data came."), gt=timedelta(0)
+    )
     metric: str | None = Field(None, description=N_("Only this metric; empty = any metric counts."))
     dataset: str | None = Field(None, description=N_("Only values measured on this dataset; empty = any dataset counts."))
 

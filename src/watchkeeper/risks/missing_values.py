@@ -9,6 +9,8 @@ It is unknown while there is no reference or no closed day, and when the last pr
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.columns import ColumnHistory
@@ -16,7 +18,7 @@ from watchkeeper.analysis.examples import AGE, NOW, history, normal
 from watchkeeper.analysis.shares import nulls
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import NOT_OVER, FeatureParams, judge_shares
 
 NEEDS = ColumnHistory
@@ -24,7 +26,9 @@ MEASURES = "share"
 
 
 class Params(FeatureParams):
-    increase: float = Field(0.05, description=N_("By how much the share of nulls must have grown (0.05 = five points)."), gt=0, le=1)
+    increase: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.05, description=N_("By how much the share of nulls must have grown (0.05 = five points)."), gt=0, le=1
+    )
 
 
 DEFAULTS = Defaults(schedule={"every": "6h"}, criticality=2)

@@ -10,6 +10,8 @@ It is unknown while there is no reference or no closed day, and when the last pr
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.columns import ColumnHistory
@@ -17,7 +19,7 @@ from watchkeeper.analysis.examples import NOW, REGION, history, spread
 from watchkeeper.analysis.shares import unseen
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import FeatureParams, judge_shares
 
 NEEDS = ColumnHistory
@@ -25,7 +27,7 @@ MEASURES = "share"
 
 
 class Params(FeatureParams):
-    increase: float = Field(
+    increase: Annotated[float, FEWER_WHEN_HIGHER] = Field(
         0.01, description=N_("By how much the share of rows with an unseen level must have grown (0.01 = one point)."), gt=0, le=1
     )
 

@@ -9,6 +9,7 @@ A model that never sent anything is silent since it was registered.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,7 +17,7 @@ from watchkeeper.core.durations import Duration
 from watchkeeper.core.evidence import Heartbeat, Heartbeats
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example, RiskParams
 
 NEEDS = Heartbeats
 
@@ -24,7 +25,9 @@ MEASURES = "duration"
 
 
 class Params(RiskParams):
-    silent_for: Duration = Field(timedelta(hours=1), description=N_("How long the model may be silent."), gt=timedelta(0))
+    silent_for: Annotated[Duration, FEWER_WHEN_HIGHER] = Field(
+        timedelta(hours=1), description=N_("How long the model may be silent."), gt=timedelta(0)
+    )
 
 
 DEFAULTS = Defaults(schedule={"every": "5m"}, criticality=3, in_base_set=True)

@@ -10,6 +10,8 @@ It is unknown while there is no reference or no closed day, and when the last pr
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.columns import ColumnHistory, Ints
@@ -17,7 +19,7 @@ from watchkeeper.analysis.examples import AGE, NOW, history, normal
 from watchkeeper.analysis.shares import out_of_range
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import FeatureParams, judge_shares
 from watchkeeper.telemetry.bins import OVER_MAXIMUM
 
@@ -26,7 +28,9 @@ MEASURES = "share"
 
 
 class Params(FeatureParams):
-    increase: float = Field(0.01, description=N_("By how much the share of rows outside must have grown (0.01 = one point)."), gt=0, le=1)
+    increase: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.01, description=N_("By how much the share of rows outside must have grown (0.01 = one point)."), gt=0, le=1
+    )
 
 
 DEFAULTS = Defaults(schedule={"every": "6h"}, criticality=2)

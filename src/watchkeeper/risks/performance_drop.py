@@ -12,6 +12,8 @@ It is unknown while there are no labels, no seven days to compare with, or too f
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.outcome_examples import numbers, outcome_history, scored
@@ -19,7 +21,7 @@ from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.performance import Comparison, compare
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import PROBLEMS, OutcomeParams, obstacle, wanted_metric
 from watchkeeper.stats.performance import Direction
@@ -30,7 +32,9 @@ NEEDS = OutcomeHistory
 
 class Params(OutcomeParams):
     metric: str = Field("", description=N_("The metric, such as roc_auc, f1 or mean_absolute_error; empty means the usual one."))
-    tolerance: float = Field(0.05, description=N_("How much worse it may become, as a share of the reference."), ge=0, le=10)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.05, description=N_("How much worse it may become, as a share of the reference."), ge=0, le=10
+    )
     alpha: float = Field(0.001, description=N_("How often chance alone may look like a drop, per window."), gt=0, lt=0.5)
     limit: float | None = Field(None, description=N_("A value beyond which it is too bad whatever it was before."), allow_inf_nan=False)
 

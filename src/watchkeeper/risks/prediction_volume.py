@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -20,7 +20,7 @@ from watchkeeper.core.durations import Duration
 from watchkeeper.core.evidence import Volumes, WindowCount
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
+from watchkeeper.risks import FEWER_WHEN_HIGHER, FEWER_WHEN_LOWER, PREDICTING_KINDS, Defaults, Example, RiskParams
 
 NEEDS = Volumes
 
@@ -31,8 +31,10 @@ class Params(RiskParams):
     window: Duration = Field(timedelta(days=1), description=N_("How much time is counted: whole hours, from 1h to 168h."), ge=_HOUR, le=_WEEK)
     weeks: int = Field(4, description=N_("How many weeks before are looked at."), ge=1, le=52)
     min_weeks: int = Field(2, description=N_("How many of them must be known to judge."), ge=1)
-    lower_ratio: float = Field(0.5, description=N_("Fires below this share of what is usual."), ge=0, le=1)
-    upper_ratio: float = Field(2.0, description=N_("Fires above this multiple of what is usual."), ge=1, allow_inf_nan=False)
+    lower_ratio: Annotated[float, FEWER_WHEN_LOWER] = Field(0.5, description=N_("Fires below this share of what is usual."), ge=0, le=1)
+    upper_ratio: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        2.0, description=N_("Fires above this multiple of what is usual."), ge=1, allow_inf_nan=False
+    )
     min_expected: float = Field(30, description=N_("With fewer usual predictions than this, their number says nothing."), gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")

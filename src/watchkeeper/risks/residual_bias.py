@@ -13,6 +13,7 @@ It is unknown while there are no numbers predicted and labelled, no seven days t
 from __future__ import annotations
 
 from math import sqrt
+from typing import Annotated
 
 from pydantic import Field
 
@@ -22,7 +23,7 @@ from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.performance import Comparison, compare
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import PROBLEMS_WITH_NUMBERS, OutcomeParams, obstacle
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
@@ -32,7 +33,7 @@ MEASURES = "share"
 
 
 class Params(OutcomeParams):
-    tolerance: float = Field(
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
         0.1,
         description=N_("How far off predictions may be on average, beyond the reference, in standard deviations of the true values."),
         gt=0,

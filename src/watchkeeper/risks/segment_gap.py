@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Annotated
 
 from pydantic import Field
 
@@ -26,7 +27,7 @@ from watchkeeper.analysis.outcomes import SegmentHistory
 from watchkeeper.analysis.segments import SegmentGap, segment_gaps
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import PROBLEMS, OutcomeParams, obstacle, wanted_metric
 from watchkeeper.stats.multiple import benjamini_hochberg
@@ -39,7 +40,9 @@ NEEDS = SegmentHistory
 class Params(OutcomeParams):
     window: int = Field(14, description=N_("How many mature days are looked at together."), ge=1, le=92)
     metric: str = Field("", description=N_("The metric, such as f1 or mean_absolute_error; empty means accuracy, or the mean absolute error."))
-    tolerance: float = Field(0.1, description=N_("How much worse a segment may be than the rest, as a share of the metric of all rows."), ge=0, le=10)
+    tolerance: Annotated[float, FEWER_WHEN_HIGHER] = Field(
+        0.1, description=N_("How much worse a segment may be than the rest, as a share of the metric of all rows."), ge=0, le=10
+    )
     alpha: float = Field(0.01, description=N_("How often chance alone may look like a gap, per window, all segments together."), gt=0, lt=0.5)
     fields: tuple[str, ...] = Field((), description=N_("Segment fields to look at; empty means all."))
     least_rows: int = Field(100, description=N_("Segments with fewer labelled rows than this are not judged."), ge=30)
@@ -57,7 +60,12 @@ PLAN = (
 
 KINDS = PREDICTING_KINDS
 PROBLEM_TYPES = PROBLEMS
-_USUAL = {OutcomeKind.DECISIONS: "accuracy", OutcomeKind.CLASSES: "accuracy", OutcomeKind.NUMBERS: "mean_absolute_error"}
+_USUAL = {
+    OutcomeKind.DECISIONS: "accuracy",
+    OutcomeKind.CLASSES: "accuracy",
+    OutcomeKind.NUMBERS: "mean_absolute_error",
+    OutcomeKind.RANKINGS: "ndcg_at_10",
+}
 
 
 def evaluate(evidence: SegmentHistory, params: Params) -> Finding:

@@ -12,6 +12,7 @@ It is unknown while fewer than twenty days tell what is usual, while no later da
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field
 
@@ -21,17 +22,17 @@ from watchkeeper.analysis.slow import slow_drifts
 from watchkeeper.core.durations import Duration
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example, RiskParams
-from watchkeeper.risks._features import days_of, obstacle, wanted
+from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks._features import ChosenFeatures, days_of, obstacle, wanted
 
 NEEDS = ColumnHistory
 
 
-class Params(RiskParams):
-    features: tuple[str, ...] = Field((), description=N_("Features to look at; empty means all."))
-    ignore: tuple[str, ...] = Field((), description=N_("Features that may change as they like."))
+class Params(ChosenFeatures):
     days: int = Field(60, description=N_("How many of the last days are added up."), ge=5, le=92)
-    days_between_alarms: int = Field(1000, description=N_("How many days pass on average between two alarms by chance."), ge=20)
+    days_between_alarms: Annotated[int, FEWER_WHEN_HIGHER] = Field(
+        1000, description=N_("How many days pass on average between two alarms by chance."), ge=20
+    )
     least_psi: float = Field(0.002, description=N_("Differences below this stability index are left alone."), ge=0, allow_inf_nan=False)
     max_age: Duration = Field(timedelta(days=3), description=N_("Days that ended longer ago than this say nothing any more."), gt=timedelta(0))
 
@@ -48,7 +49,7 @@ KINDS = PREDICTING_KINDS
 
 
 def evaluate(evidence: ColumnHistory, params: Params) -> Finding:
-    names = wanted(evidence, params.features, params.ignore)
+    names = wanted(evidence, params)
     if problem := obstacle(evidence, names, params.max_age):
         return problem
     drifts = slow_drifts(evidence, names, days=params.days)

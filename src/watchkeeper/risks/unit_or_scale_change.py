@@ -11,6 +11,8 @@ It is unknown while there is no reference or no closed day, when there are fewer
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from watchkeeper.analysis.columns import ColumnHistory, short_name
@@ -18,7 +20,7 @@ from watchkeeper.analysis.examples import AGE, NOW, history, normal
 from watchkeeper.analysis.scale import scale_changes
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.core.text import N_, Argument, Text
-from watchkeeper.risks import PREDICTING_KINDS, Defaults, Example
+from watchkeeper.risks import FEWER_WHEN_LOWER, PREDICTING_KINDS, Defaults, Example
 from watchkeeper.risks._features import FeatureParams, days_of, obstacle, wanted
 
 NEEDS = ColumnHistory
@@ -26,7 +28,7 @@ MEASURES = "integer"
 
 
 class Params(FeatureParams):
-    tolerance: float = Field(
+    tolerance: Annotated[float, FEWER_WHEN_LOWER] = Field(
         0.1, description=N_("How closely a conversion must fit: of the spread as a share, of the mean in standard deviations."), gt=0, le=0.5
     )
     min_rows: int = Field(100, description=N_("With fewer rows than this, means jump by chance."), ge=2)
@@ -45,7 +47,7 @@ KINDS = PREDICTING_KINDS
 
 
 def evaluate(evidence: ColumnHistory, params: Params) -> Finding:
-    names = wanted(evidence, params.features, params.ignore)
+    names = wanted(evidence, params)
     if problem := obstacle(evidence, names, params.max_age):
         return problem
     scales = scale_changes(evidence, names, window=params.window, tolerance=params.tolerance, min_rows=params.min_rows)

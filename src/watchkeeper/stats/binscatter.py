@@ -7,11 +7,11 @@ After Cattaneo, Crump, Farrell and Feng, "On Binscatter", AER 114(5) 2024. Contr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf, nan, sqrt
+from math import ceil, exp, inf, nan, pi, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from watchkeeper.stats.result import Assumption, Result, Validity
 
@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 _Z = 1.959963984540054
 _MIN_ROWS = 30
 _MAX_BINS = 50
-_TAIL_DENSITY = float(stats.norm.pdf(stats.norm.ppf(0.975)))
+_TAIL_DENSITY = exp(-(float(ndtri(0.975)) ** 2) / 2) / sqrt(2 * pi)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def _constants(n: FloatArray, x: FloatArray, y: FloatArray, y2: FloatArray) -> t
     fit = np.linalg.lstsq(powers * root, np.stack([y, y2], axis=1) * root, rcond=None)[0]
     centre = float(weight @ x)
     sd = sqrt(float(weight @ (x - centre) ** 2) * rows / (rows - 1))
-    density = np.maximum(stats.norm.pdf(x, centre, sd), _TAIL_DENSITY / sd)
+    density = np.maximum(np.exp(-(((x - centre) / sd) ** 2) / 2) / sqrt(2 * pi), _TAIL_DENSITY) / sd
     slope = fit[1, 0] + 2 * fit[2, 0] * x
     fitted = powers @ fit
     return float(weight @ (slope / density) ** 2) / 12, float(weight @ (fitted[:, 1] - fitted[:, 0] ** 2))

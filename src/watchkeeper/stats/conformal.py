@@ -10,7 +10,7 @@ from math import ceil, inf, isfinite, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import betainccinv, betaincinv
 
 from watchkeeper.stats.result import Assumption, Result, Validity
 
@@ -64,8 +64,8 @@ def clopper_pearson(hits: float, n: float) -> tuple[float, float]:
     """
     if not 0 <= hits <= n < inf or n == 0:
         return 0.0, 1.0
-    low = float(stats.beta.ppf(_TAIL, hits, n - hits + 1)) if hits else 0.0
-    high = float(stats.beta.isf(_TAIL, hits + 1, n - hits)) if hits < n else 1.0
+    low = float(betaincinv(hits, n - hits + 1, _TAIL)) if hits else 0.0
+    high = float(betainccinv(hits + 1, n - hits, _TAIL)) if hits < n else 1.0
     return low, high
 
 

@@ -12,7 +12,7 @@ from math import inf, isnan, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from watchkeeper.stats.result import Assumption, Result, Validity
 
@@ -61,6 +61,9 @@ class Maturity(StrEnum):
     @property
     def is_mature(self) -> bool:
         return self is Maturity.MATURE
+
+
+FAST, SLOW = 0.25, 1.0  # of the ratio of latency and half-life: up to the first labels are fast, beyond the second slow
 
 
 class DelayVerdict(StrEnum):
@@ -208,19 +211,24 @@ def maturity(
     return Maturity.PRELIMINARY if arrived.low < mature else Maturity.MATURE
 
 
+def label_latency(q90_delay: float, *, window: float, pipeline_lag: float = 0.0) -> float:
+    """When labels tell of a change: the delay of late ones, half a window and the pipeline together."""
+    return q90_delay + window / 2 + pipeline_lag
+
+
 def delay_ratio(q90_delay: float, half_life: float, *, window: float, pipeline_lag: float = 0.0) -> float:
-    """Label latency (late labels' delay + half a window + pipeline) over the age at which half of the tolerated extra error is used up.
+    """Label latency over the age at which half of the tolerated extra error is used up.
 
     >>> round(delay_ratio(45, 180, window=14), 3)
     0.289
     """
-    latency = q90_delay + window / 2 + pipeline_lag
+    latency = label_latency(q90_delay, window=window, pipeline_lag=pipeline_lag)
     if isnan(latency) or isnan(half_life) or min(latency, half_life) < 0 or latency == half_life == inf:
         return nan
     return latency / half_life if half_life else inf
 
 
-def delay_verdict(ratio: float, *, fast: float = 0.25, slow: float = 1.0) -> DelayVerdict:
+def delay_verdict(ratio: float, *, fast: float = FAST, slow: float = SLOW) -> DelayVerdict:
     """Whether labels come soon enough to track quality (fast), with proxies beside (medium), or so late that proxies lead (slow)."""
     if isnan(ratio):
         return DelayVerdict.UNKNOWN
@@ -258,5 +266,5 @@ def _development(ratios: FloatArray, band: float) -> Result:
     if k < 2:
         return Result.missing(Validity.TOO_FEW_ROWS, n=k, rule=rule)
     centre = float(ratios.mean())
-    half = float(stats.t.ppf((1 + band) / 2, k - 1)) * float(ratios.std(ddof=1)) * sqrt(1 + 1 / k)
+    half = float(stdtrit(k - 1, (1 + band) / 2)) * float(ratios.std(ddof=1)) * sqrt(1 + 1 / k)
     return Result(estimate=centre, low=centre - half, high=centre + half, n=k, rule=rule)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc, chdtri
 
 Floats = NDArray[np.float64]
 JEFFREYS = 0.5
@@ -24,7 +24,7 @@ class ChiSquare(NamedTuple):
     @property
     def p_value(self) -> Floats:
         known = self.degrees > 0
-        return np.where(known, chi2.sf(self.statistic, np.where(known, self.degrees, 1.0)), np.nan)
+        return np.where(known, chdtrc(np.where(known, self.degrees, 1.0), self.statistic), np.nan)
 
 
 def shares(counts: ArrayLike, *, smoothing: float = 0.0) -> Floats:
@@ -112,7 +112,7 @@ def noise_floor(bins: ArrayLike, n: ArrayLike, m: ArrayLike, *, quantile: float 
     (0.027, 0.0508)
     """
     degrees = np.maximum(np.asarray(bins, dtype=np.float64) - 1, 0.0)
-    scale = chi2.ppf(quantile, np.maximum(degrees, 1e-9)) if quantile else degrees
+    scale = chdtri(np.maximum(degrees, 1e-9), 1 - quantile) if quantile else degrees
     rows = np.asarray(n, dtype=np.float64), np.asarray(m, dtype=np.float64)
     return np.asarray(np.where(degrees > 0, scale, 0.0) * design_effect * sum(_ratio(np.ones_like(side), side, empty=np.inf) for side in rows))
 

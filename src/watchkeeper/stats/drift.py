@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import nan, sqrt
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
-from scipy.stats import f as f_distribution
+from scipy.special import chdtrc, fdtrc
 
 from watchkeeper.stats.distances import Floats, chi_square, noise_floor, psi
 
@@ -63,19 +62,23 @@ UNKNOWN_SPREAD = Spread(1.0, 1.0, 0.0, 0.0, 0)
 
 
 class Law(NamedTuple):
-    """What chi-square of a window is when nothing changed: base + scale F(freedom, learned), whose mean per degree of freedom is about `phi`."""
+    """What chi-square of a window is when nothing changed: base + scale F(freedom, learned), whose mean per degree of freedom is about `phi`.
 
-    phi: float
-    base: float
-    scale: float
-    freedom: float
-    learned: float
+    One number for each window, or one for all. Freedom is 0 where nothing can be told; learned 0 where phi is a guess.
+    """
+
+    phi: Floats
+    base: Floats
+    scale: Floats
+    freedom: Floats
+    learned: Floats
 
     def sf(self, statistic: ArrayLike) -> Floats:
         """P(X² >= statistic); 1 where nothing can be told."""
-        ratio = (np.asarray(statistic, dtype=np.float64) - self.base) / self.scale
-        p_value = f_distribution.sf(ratio, self.freedom, self.learned) if self.learned else chi2.sf(ratio * self.freedom, self.freedom)
-        return np.asarray(np.nan_to_num(p_value, nan=1.0))
+        ratio = np.maximum((np.asarray(statistic, dtype=np.float64) - self.base) / self.scale, 0.0)
+        freedom, learned = np.maximum(self.freedom, 1.0), np.maximum(self.learned, 1e-9)
+        p_value = np.where(self.learned > 0, fdtrc(freedom, learned, ratio), chdtrc(freedom, ratio * freedom))
+        return np.where((self.freedom > 0) & ~np.isnan(ratio), p_value, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +160,8 @@ def judge(
     law = law_of(freedom, spread, rows=float(effective_rows(n, m)))
     p_value = float(law.sf(statistic))
     moved = float(psi(reference, current))
-    effect = law.phi if spread.is_known else 1.0
+    phi = float(law.phi)
+    effect = phi if spread.is_known else 1.0
     floor = float(noise_floor(freedom + 1, n, m, design_effect=effect))
     noise = float(noise_floor(max(freedom, 1.0) + 1, n, m, quantile=NOISE_QUANTILE, design_effect=effect))
     is_big = moved >= least_psi or distance >= least_distance
@@ -177,33 +181,35 @@ def judge(
         psi=moved,
         distance=distance,
         noise_floor=floor,
-        phi=law.phi,
+        phi=phi,
         n_reference=n,
         n=m,
     )
 
 
-def law_of(degrees: float, spread: Spread, *, rows: float) -> Law:
+def law_of(degrees: ArrayLike, spread: Spread, *, rows: ArrayLike) -> Law:
     """The variance is 1 in most directions, and `weight` in those of the day effects, whose part grows with the rows: w = 1 + (w_learned - 1) growth.
 
     The sum of chi-squares with these weights has the mean, variance and skewness of base + scale χ²(freedom) (Pearson 1959), F in place of χ² as the
     weight is learned: the more of it is extrapolated the less is known, by Satterthwaite (1946). Equal weights give F = X²/((B-1) φ).
+    Degrees of freedom and effective rows of each window, or one number for all.
     """
-    if degrees <= 0:
-        return Law(spread.phi, 0.0, 1.0, 1.0, 0.0)
+    given = np.asarray(degrees, dtype=np.float64)
+    one, told = np.maximum(given, 1.0), given > 0
+    zero = np.zeros_like(one)
     if not spread.degrees:
-        return Law(spread.phi, 0.0, degrees * spread.phi, degrees, 0.0)
-    moved = min(spread.directions, degrees)
-    known = 1 + (spread.phi - 1) * degrees / moved
-    growth = rows / spread.rows
-    hidden = HIDDEN * known * sqrt(2 / (_three_moments(degrees, moved, known)[2] * spread.degrees))
-    weight = 1 + min(growth, 1.0) * (known - 1) + max(growth - 1, 0.0) * max(known - 1, hidden)
-    base, scale, freedom = _three_moments(degrees, moved, weight)
-    learned = freedom * spread.degrees * (weight / (growth * known)) ** 2
-    return Law(1 + (weight - 1) * moved / degrees, base, scale * freedom, freedom, learned)
+        return Law(zero + spread.phi, zero, one * spread.phi, np.where(told, one, 0.0), zero)
+    moved = np.minimum(spread.directions, one)
+    known = 1 + (spread.phi - 1) * one / moved
+    growth = np.asarray(rows, dtype=np.float64) / spread.rows
+    hidden = HIDDEN * known * np.sqrt(2 / (_three_moments(one, moved, known)[2] * spread.degrees))
+    weight = 1 + np.minimum(growth, 1.0) * (known - 1) + np.maximum(growth - 1, 0.0) * np.maximum(known - 1, hidden)
+    base, scale, freedom = _three_moments(one, moved, weight)
+    learned = freedom * spread.degrees * (weight / (np.maximum(growth, 1e-9) * known)) ** 2
+    return Law(1 + (weight - 1) * moved / one, base, scale * freedom, np.where(told, freedom, 0.0), learned)
 
 
-def _three_moments(degrees: float, moved: float, weight: float) -> tuple[float, float, float]:
+def _three_moments(degrees: Floats, moved: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     """Base, scale and freedom of weight χ²(moved) + χ²(degrees - moved)."""
     one, two, three = (degrees - moved + moved * weight**power for power in (1, 2, 3))
     return one - two**2 / three, three / two, two**3 / three**2
@@ -253,22 +259,40 @@ def same_phase(windows: ArrayLike, phases: Sequence[Hashable], phase: Hashable) 
     return np.asarray(counts[chosen].sum(axis=0) if len(chosen) >= LEAST_OF_A_PHASE else counts.sum(axis=0))
 
 
-def rank_p_value(scores: ArrayLike, score: float, *, u: float) -> float:
-    """Conformal p-value of a score among those of the reference: (#greater + u (1 + #equal)) / (n + 1), with u uniform in [0, 1].
+def unlikeness(windows: ArrayLike, later: ArrayLike) -> tuple[Floats, Floats]:
+    """How unlike the others each of the windows is, and how unlike all of them each later one: ranks of these are alike when nothing changed.
 
-    >>> rank_p_value([0.1, 0.2, 0.3], 0.25, u=0.5)
-    0.375
+    It is minus the p-value of chi-square beside how much the windows differ, for their rows, so that windows of any size can be ranked together
+    (chi-square itself grows with the rows). NaN for a window without rows.
     """
-    known = np.asarray(scores, dtype=np.float64)
-    return float(((known > score).sum() + u * (1 + (known == score).sum())) / (known.size + 1))
+    counts, following = np.asarray(windows, dtype=np.float64), np.asarray(later, dtype=np.float64)
+    total, spread = counts.sum(axis=0), learn_spread(counts)
+    return _surprise(total - counts, counts, spread), _surprise(total, following, spread)
+
+
+def _surprise(reference: Floats, current: Floats, spread: Spread) -> Floats:
+    test = chi_square(reference, current)
+    law = law_of(test.degrees, spread, rows=effective_rows(reference.sum(axis=-1), current.sum(axis=-1)))
+    return np.where(np.isnan(test.statistic), np.nan, -law.sf(test.statistic))
+
+
+def rank_p_values(usual: ArrayLike, scores: ArrayLike, *, u: ArrayLike) -> Floats:
+    """Conformal p-value of each score among the usual ones: (#greater + u (1 + #equal)) / (n + 1), with u uniform in [0, 1].
+
+    >>> rank_p_values([0.1, 0.2, 0.3], [0.25], u=0.5).tolist()
+    [0.375]
+    """
+    known, asked = np.sort(np.asarray(usual, dtype=np.float64)), np.asarray(scores, dtype=np.float64)
+    above, below = np.searchsorted(known, asked, side="right"), np.searchsorted(known, asked, side="left")
+    return np.asarray((known.size - above + np.asarray(u) * (1 + above - below)) / (known.size + 1))
 
 
 @dataclass(frozen=True)
 class SlowDrift:
     """Algorithm D2: the simple-jumper martingale of conformal p-values and the Shiryaev-Roberts sum of its growth.
 
-    `martingale` exceeds c with probability at most 1/c when nothing changes (Vovk et al. 2021); an alarm at `alarm_at` A comes on average
-    not before A windows (Shin, Ramdas and Rinaldo 2022).
+    `martingale` exceeds c with probability at most 1/c when nothing changes (Vovk et al. 2021); an alarm when the sum reaches A comes on average
+    not before A windows (Shin, Ramdas and Rinaldo 2022). Capital is laid on each of the `bets`: -1 on small p-values, +1 on large ones.
 
     >>> state = SlowDrift()
     >>> for p in (0.1, 0.05, 0.2, 0.9, 0.01):
@@ -277,18 +301,20 @@ class SlowDrift:
     1.168538
     """
 
-    capital: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
+    capital: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+    bets: tuple[float, ...] = (-1, 0, 1)
     shiryaev_roberts: float = 0.0
+
+    @classmethod
+    def of_larger_differences(cls) -> SlowDrift:
+        """Without the bet on large p-values: windows that are more alike than usual have not drifted."""
+        return cls(capital=(1 / 2, 1 / 2), bets=(-1, 0))
 
     @property
     def martingale(self) -> float:
         return sum(self.capital)
 
     def after(self, p_value: float, *, jump: float = 0.01) -> SlowDrift:
-        total = self.martingale
-        capital = tuple(
-            ((1 - jump) * part + jump / 3 * total) * (1 + epsilon * (p_value - 0.5)) for part, epsilon in zip(self.capital, (-1, 0, 1), strict=True)
-        )
-        one, two, three = capital
-        grown = (1 + self.shiryaev_roberts) * (one + two + three) / total
-        return SlowDrift((one, two, three), grown)
+        total, equal = self.martingale, self.martingale / len(self.bets)
+        capital = tuple([((1 - jump) * part + jump * equal) * (1 + bet * (p_value - 0.5)) for part, bet in zip(self.capital, self.bets, strict=True)])
+        return SlowDrift(capital, self.bets, (1 + self.shiryaev_roberts) * sum(capital) / total)

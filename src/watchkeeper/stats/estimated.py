@@ -7,7 +7,7 @@ The band has two parts: the coins (Poisson-binomial) and what the reference labe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -147,22 +147,22 @@ class _Slope(NamedTuple):
     if_negative: Floats | float = nan
 
 
-def estimates(window: Mapping[str, ScoreTable], calibration: CalibrationMap | None = None) -> dict[str, Estimate]:
-    """Every metric of a window of unlabelled rows by segment. Without a calibration the scores are believed, and results are preliminary.
+def estimates(window: Mapping[str, ScoreTable], calibration: CalibrationMap | None = None, *, metrics: Collection[str] = ()) -> dict[str, Estimate]:
+    """Metrics of a window of unlabelled rows by segment, all when none is named. Without a calibration the scores are believed, results preliminary.
 
     >>> window = {"": ScoreTable.of([0.9, 0.8, 0.3, 0.2, 0.6])}
     >>> {name: round(estimate.result.estimate, 4) for name, estimate in estimates(window).items() if name in ("f1", "roc_auc")}
     {'f1': 0.7931, 'roc_auc': 0.8084}
     """
-    n = sum(table.rows for table in window.values())
+    n, wanted = sum(table.rows for table in window.values()), metrics or tuple(ESTIMATORS)
     rule = "CBPE, calibrated by segment" if calibration else "CBPE on raw scores"
     covered = support(window, calibration) if calibration else _believed(window)
     if n < 2 or not covered.is_enough:
-        return dict.fromkeys(ESTIMATORS, _missing(Validity.TOO_FEW_ROWS if n < 2 else Validity.OUT_OF_SUPPORT, n, rule))
+        return dict.fromkeys(wanted, _missing(Validity.TOO_FEW_ROWS if n < 2 else Validity.OUT_OF_SUPPORT, n, rule))
     validity = Validity.TOO_FEW_ROWS if n < _MIN_ROWS else Validity.OK if calibration else Validity.PRELIMINARY
     blank = Result(estimate=nan, n=n, n_effective=covered.effective if calibration else n, validity=validity, assumptions=ASSUMPTIONS, rule=rule)
     cells = _cells(window, calibration)
-    return {name: _estimate(slope(cells), cells, calibration, window, blank) for name, slope in ESTIMATORS.items()}
+    return {name: _estimate(ESTIMATORS[name](cells), cells, calibration, window, blank) for name in wanted}
 
 
 def support(window: Mapping[str, ScoreTable], calibration: CalibrationMap) -> Support:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression
 from scipy.special import stdtrit
 
 from watchkeeper.stats.result import Assumption, Result, Validity
@@ -184,6 +183,8 @@ def isotonic_curve(n: Floats, k: Floats) -> tuple[Floats, NDArray[np.int64], Flo
     >>> isotonic_curve(table.n_labelled, table.sum_y)[0][[21, 41, 61]].round(2).tolist()
     [0.29, 0.29, 0.85]
     """
+    from scipy.optimize import isotonic_regression  # most of a second of imports, and only here
+
     seen = np.flatnonzero(n)
     if not seen.size:
         return np.full(CODES, 0.5), np.zeros(CODES, dtype=np.int64), np.zeros(CODES)

@@ -12,7 +12,7 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import betaincc, betainccinv, betaincinv, ndtri, stdtrit
 
 from watchkeeper.stats.result import Assumption, Result, Validity
 
@@ -100,8 +100,8 @@ def burn_rate(counts: Counts, *, target: float) -> Result:
     if not valid or not budget > 0:
         return Result.missing(Validity.UNDEFINED if valid else Validity.TOO_FEW_ROWS, n=int(valid), rule=rule, assumptions=_ASSUMES)
     posterior = _posterior(bad, valid)
-    low = float(posterior.ppf(_TAIL)) / budget if bad else 0.0
-    high = (float(posterior.isf(_TAIL)) if bad < valid else 1.0) / budget
+    low = float(betaincinv(*posterior, _TAIL)) / budget if bad else 0.0
+    high = (float(betainccinv(*posterior, _TAIL)) if bad < valid else 1.0) / budget
     return Result(estimate=bad / valid / budget, low=low, high=high, n=int(valid), rule=rule, assumptions=_ASSUMES)
 
 
@@ -114,7 +114,7 @@ def burn_probability(counts: Counts, *, target: float, burn: float) -> float:
     bad, valid = _clean(counts)
     if not valid or not isfinite(burn * (1 - target)):
         return nan
-    return float(_posterior(bad, valid).sf(burn * (1 - target)))
+    return float(betaincc(*_posterior(bad, valid), min(max(burn * (1 - target), 0.0), 1.0)))
 
 
 def judge_burn(long: Counts, short: Counts, *, window: BurnWindow, target: float, certainty: float = 0.95) -> BurnReason:
@@ -169,9 +169,9 @@ def suggest_target(bad: ArrayLike, valid: ArrayLike, *, tail: float = 0.01, min_
     k = good.size
     if k < max(min_windows, 2):
         return Result.missing(Validity.TOO_FEW_ROWS, n=k, rule=rule)
-    mean, sd, z = float(good.mean()), float(good.std(ddof=1)), float(stats.norm.isf(tail))
-    bound = mean - float(stats.t.isf(tail, k - 1)) * sd * sqrt(1 + 1 / k)
-    half = float(stats.norm.isf(_TAIL)) * sd * sqrt(1 / k + z**2 / (2 * (k - 1)))
+    mean, sd, z = float(good.mean()), float(good.std(ddof=1)), -float(ndtri(tail))
+    bound = mean - -float(stdtrit(k - 1, tail)) * sd * sqrt(1 + 1 / k)
+    half = -float(ndtri(_TAIL)) * sd * sqrt(1 / k + z**2 / (2 * (k - 1)))
     low, estimate, high = (min(max(value, 0.0), 1.0) for value in (bound - half, bound, bound + half))
     return Result(estimate=estimate, low=low, high=high, n=k, rule=rule)
 
@@ -183,5 +183,6 @@ def _clean(counts: Counts) -> tuple[float, float]:
     return min(max(counts.bad, 0.0), counts.valid), counts.valid
 
 
-def _posterior(bad: float, valid: float) -> stats.rv_continuous:
-    return stats.beta(bad + 0.5, valid - bad + 0.5)
+def _posterior(bad: float, valid: float) -> tuple[float, float]:
+    """The parameters of its beta distribution."""
+    return bad + 0.5, valid - bad + 0.5

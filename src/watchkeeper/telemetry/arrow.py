@@ -20,6 +20,7 @@ from watchkeeper.telemetry.kinds import (
     MAX_COLUMNS,
     MOMENT,
     PLURALS,
+    RANKED,
     REQUIRED,
     TARGET,
     Reading,
@@ -207,7 +208,9 @@ def _arrays_of(field: pa.Field, column: pa.ChunkedArray) -> Iterator[tuple[str, 
 
 def _column_problems(stream: Stream, name: str, given: pa.DataType) -> Iterator[str]:
     if not is_column(stream, name):
-        known = ", ".join((*FIXED[stream], TARGET[stream], *(("score", "f.<feature>", "s.<segment>") if stream is Stream.PREDICTIONS else ())))
+        known = ", ".join(
+            (*FIXED[stream], TARGET[stream], *(("score", *RANKED, "f.<feature>", "s.<segment>") if stream is Stream.PREDICTIONS else ()))
+        )
         yield f"Column {name!r} is not known. Known: {known}."
         return
     if problem := name_problem(name):

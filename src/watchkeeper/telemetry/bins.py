@@ -5,11 +5,12 @@ span all but the outer thousandth of the reference on each side, on a logarithmi
 at the small end; a score's never are.
 A category has a place for each level of the reference, for the rarer ones together, for unseen levels, null.
 Columns of which only presence can be counted (vectors, texts that hardly repeat) have two places: filled and null.
+A derived column is a number that is reckoned from a row (telemetry.derived).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import log, sqrt
@@ -20,8 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from watchkeeper.telemetry.cells import Floats, as_numbers, as_text, column_of, is_category, is_number
+from watchkeeper.telemetry.derived import Derived, VectorMeasure, derived_from_json
+
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 FINE = 256
 UNDER_MINIMUM, UNDER_BINS, FIRST, OVER_BINS, OVER_MAXIMUM, INFINITE, NULL = 0, 1, 2, FINE + 2, FINE + 3, FINE + 4, FINE + 5
@@ -30,6 +33,8 @@ MOST_LEVELS = 1000
 MOST_COLUMNS = 500
 OUTER = 0.001
 LOG_FROM = 1000.0
+LEAST_SPAN = 1e-300  # of numbers nearer to each other no 256th part can be told
+MOST_HALF, LARGEST = 1e307, 1.79e308
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,12 @@ class ColumnBins:
     is_whole: bool = False
     levels: tuple[str, ...] = ()
     has_rest: bool = False
+    derived: Derived | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of the log that it is counted from."""
+        return self.derived.reads if self.derived else (self.name,)
 
     @property
     def places(self) -> int:
@@ -80,11 +91,12 @@ class ColumnBins:
         return pa.array(self.levels, pa.string())
 
     def as_json(self) -> dict[str, Any]:  # Any: JSON
-        return asdict(self) | {"levels": list(self.levels)}
+        return asdict(self) | {"levels": list(self.levels), "derived": self.derived.as_json() if self.derived else None}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:  # Any: JSON
-        return cls(**{**stored, "levels": tuple(stored["levels"])})
+        derived = stored.get("derived")
+        return cls(**{**stored, "levels": tuple(stored["levels"]), "derived": derived_from_json(derived) if derived else None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +113,33 @@ class Layout:
     @cached_property
     def width(self) -> int:
         return sum(column.places for column in self.columns)
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of the log that it is counted from."""
+        return tuple(dict.fromkeys(name for column in self.columns for name in column.reads))
+
+    def as_json(self) -> list[dict[str, Any]]:  # Any: JSON
+        """The columns; of a vector only the first measure keeps the frame, which the others share."""
+        stored = [column.as_json() for column in self.columns]
+        seen: set[str] = set()
+        for column, entry in zip(self.columns, stored, strict=True):
+            if isinstance(column.derived, VectorMeasure):
+                if column.derived.column in seen:
+                    entry["derived"]["frame"] = None
+                seen.add(column.derived.column)
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Iterable[Mapping[str, Any]]) -> Self:  # Any: JSON
+        frames: dict[str, Any] = {}
+        columns = []
+        for entry in stored:
+            derived = entry.get("derived")
+            if derived and derived["kind"] == VectorMeasure.kind:
+                entry = {**entry, "derived": {**derived, "frame": frames.setdefault(derived["column"], derived["frame"])}}
+            columns.append(ColumnBins.from_json(entry))
+        return cls(tuple(columns))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +175,14 @@ def count_groups(layout: Layout, table: pa.Table, groups: Ints, count: int) -> l
     """The same for each of `count` groups; `groups` says of each row which."""
     counts = np.zeros((count, layout.width), dtype=np.int64)
     sums = np.zeros((count, len(layout.columns), 2))
+    measured: dict[str, Floats] = {}
     for index, column in enumerate(layout.columns):
-        cells = table[column.name].combine_chunks() if column.name in table.column_names else pa.nulls(len(table))
-        places, numbers = _places(column, cells)
+        places, numbers = _placed(column, _derived(column.derived, table, measured)) if column.derived else row_places(column, table)
         flat = np.bincount(groups * column.places + places, minlength=count * column.places)
         counts[:, layout.slices[column.name]] = flat.reshape(count, column.places)
-        for which in range(2 if column.kind == "number" else 0):
-            sums[:, index, which] = np.bincount(groups, weights=numbers ** (which + 1), minlength=count)
+        with np.errstate(over="ignore"):  # squares of numbers beyond 1e154 are infinite: their spread is not told
+            for which in range(2 if column.kind == "number" else 0):
+                sums[:, index, which] = np.bincount(groups, weights=numbers ** (which + 1), minlength=count)
     rows = np.bincount(groups, minlength=count)
     return [ColumnCounts(int(rows[group]), counts[group], sums[group]) for group in range(count)]
 
@@ -161,21 +201,16 @@ def unpack(layout: Layout, rows: int, blob: bytes) -> ColumnCounts:
     return ColumnCounts(rows, counts, np.frombuffer(body, dtype="<f8", offset=8 * layout.width).reshape(-1, 2))
 
 
-def number_kind(given: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(given) or pa.types.is_integer(given) or pa.types.is_decimal(given))
-
-
 def _bins_of(name: str, cells: pa.Array) -> ColumnBins:
-    if pa.types.is_timestamp(cells.type):
-        return _number_bins(name, _numbers(cells))
-    if number_kind(cells.type):
-        return _number_bins(name, _numbers(cells))
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type) or pa.types.is_boolean(cells.type):
+    if pa.types.is_timestamp(cells.type) or is_number(cells.type):
+        return number_bins(name, as_numbers(cells))
+    if is_category(cells.type):
         return _category_bins(name, cells)
     return ColumnBins(name=name, kind="presence")
 
 
-def _number_bins(name: str, numbers: Floats) -> ColumnBins:
+def number_bins(name: str, numbers: Floats) -> ColumnBins:
+    """Bins of numbers, of which NaN is none."""
     finite = numbers[np.isfinite(numbers)]
     if finite.size == 0:
         return ColumnBins(name=name, kind="number")
@@ -183,8 +218,9 @@ def _number_bins(name: str, numbers: Floats) -> ColumnBins:
     low, high = (float(edge) for edge in np.quantile(finite, (OUTER, 1 - OUTER), method="inverted_cdf"))
     if low == high:
         low, high = minimum, maximum
-    if low == high or not np.isfinite(high - low):
-        low, high = low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2
+    if not LEAST_SPAN < high - low < np.inf:
+        half = min(abs(low) / 2 if abs(low) > LEAST_SPAN else 0.5, MOST_HALF)
+        low, high = max(low - half, -LARGEST), min(low + half, LARGEST)
     return ColumnBins(
         name=name,
         kind="number",
@@ -216,32 +252,32 @@ def _category_bins(name: str, cells: pa.Array) -> ColumnBins:
     return ColumnBins(name=name, kind="category", levels=tuple(level for _, level in found[:MOST_LEVELS]), has_rest=len(found) > MOST_LEVELS)
 
 
-def as_text(cells: pa.Array) -> pa.Array:
-    """Categories as an engine reads them: booleans are "true" and "false"."""
-    return cells.cast(pa.string())
-
-
-def _numbers(cells: pa.Array) -> Floats:
-    """Numbers as doubles, times as seconds since 1970; null is NaN."""
-    if pa.types.is_timestamp(cells.type):
-        micros = cells.cast(pa.timestamp("us", cells.type.tz)).cast(pa.int64())
-        return np.asarray(pc.divide(micros.cast(pa.float64(), safe=False), 1e6).to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _places(column: ColumnBins, cells: pa.Array) -> tuple[Ints, Floats]:
-    """The place of each cell, and its number where that is finite, else 0."""
+def row_places(column: ColumnBins, table: pa.Table) -> tuple[Ints, Floats]:
+    """The place of each row of a column of the log, and its number where that is finite, else 0."""
+    cells = column_of(table, column.name)
     if column.kind == "presence":
         return np.asarray(pc.is_null(cells).to_numpy(zero_copy_only=False), dtype=np.int64), np.zeros(0)
     if column.kind == "category":
         return column.place_of(as_text(cells)), np.zeros(0)
-    numbers = _numbers(cells) if not pa.types.is_null(cells.type) else np.full(len(cells), np.nan)
+    return _placed(column, as_numbers(cells))
+
+
+def _derived(derived: Derived, table: pa.Table, measured: dict[str, Floats]) -> Floats:
+    """The number of each row. `measured` keeps what was measured of vectors for the next column."""
+    if not isinstance(derived, VectorMeasure):
+        return derived.numbers(table)
+    if derived.column not in measured:
+        measured[derived.column] = derived.frame.measured(column_of(table, derived.column))
+    return derived.chosen(measured[derived.column])
+
+
+def _placed(column: ColumnBins, numbers: Floats) -> tuple[Ints, Floats]:
     return _number_places(column, numbers), np.where(np.isfinite(numbers), numbers, 0.0)
 
 
 def _number_places(column: ColumnBins, numbers: Floats) -> Ints:
     low, high = column.span
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # outside the bins anything may come out
         scaled = np.log(numbers) if column.is_log else numbers
         inside = (numbers >= column.low) & (numbers <= column.high)
         bins = np.where(inside, np.minimum(np.floor((scaled - low) * (FINE / (high - low))), FINE - 1), 0)

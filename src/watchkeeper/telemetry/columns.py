@@ -5,9 +5,10 @@ One grouped count per column: as fast as one scan for all of them, and its memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from functools import partial
 from uuid import UUID
 
 import ibis
@@ -30,9 +31,11 @@ from watchkeeper.telemetry.bins import (
     Layout,
     count_groups,
 )
-from watchkeeper.telemetry.days import Run, Wanted, ask, ibis_kind, rows_of_days, runs_of
+from watchkeeper.telemetry.days import Run, Wanted, ask, ask_in_batches, ibis_kind, rows_of_days, runs_of
+from watchkeeper.telemetry.derived import VectorMeasure, as_double
 from watchkeeper.telemetry.engines import Engine, Query
 from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.vector_counts import FetchVectors, batch_rows, count_vectors, vector_layouts
 from watchkeeper.wire import Stream
 
 _INFINITE = -5
@@ -43,6 +46,7 @@ Ints = NDArray[np.int64]
 Answer = Callable[..., pa.Table | None]
 Places = dict[tuple[str, date], int]
 FETCH_AT_MOST = 50_000  # rows
+NUMBERS_AT_ONCE = 4_000_000  # of vectors: 32 MB
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,15 +70,20 @@ class CountRows:
 
 @dataclass(frozen=True)
 class FetchRows:
-    """The rows themselves, with version and day, at most so many: few rows are counted faster here than by a query for each column."""
+    """The rows themselves, with version and day, at most so many: few rows are counted faster here than by a query for each column.
+
+    Of `flags` only whether they are filled: true, or null.
+    """
 
     names: tuple[str, ...]
     limit: int
     last_only: bool = False
+    flags: tuple[str, ...] = ()
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, **{name: log[name] for name in self.names})
-        return rows.select("version", "day", *self.names).limit(self.limit)
+        flags = {name: ibis.ifelse(log[name].isnull(), None, True) for name in self.flags}
+        rows = rows_of_days(log, self.last_only, **{name: log[name] for name in self.names}, **flags)
+        return rows.select("version", "day", *self.names, *self.flags).limit(self.limit)
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,10 @@ class CountNumbers:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, x=_seconds(log[self.column.name]))
+        derived = self.column.derived
+        assert not isinstance(derived, VectorMeasure)
+        x = derived.expression(log) if derived else as_double(log[self.column.name])
+        rows = rows_of_days(log, self.last_only, x=x)
         coded = rows.mutate(code=_code(rows.x, self.column))
         return coded.group_by("version", "day", "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
 
@@ -124,40 +136,62 @@ def column_profiles(
     *,
     last_only: bool,
     fetch_at_most: int = FETCH_AT_MOST,
+    numbers_at_once: int = NUMBERS_AT_ONCE,
 ) -> list[DayProfile]:
     """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received.
 
-    Up to `fetch_at_most` rows are read and counted here, more by a query for each column.
+    Up to `fetch_at_most` rows are read and counted here, more by a query for each column; of vectors `numbers_at_once`.
     """
     kinds = {field.name: ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
+    vectors = {name: part for name, part in vector_layouts(layout).items() if kinds.get(name, "").startswith("array")}
     profiles: list[DayProfile] = []
     for run in runs_of(days, zone):
 
         def answer(query: Query, *names: str, run: Run = run) -> pa.Table | None:
-            wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds[name] for name in names})
+            wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds.get(name, "float64") for name in names})
             return ask(engine, log, model, query, run, wanted)
 
-        profiles += _profiles(layout, run, answer, [name for name in layout.slices if name in kinds], last_only, fetch_at_most)
+        places, counted = _counted(layout, run, answer, [name for name in layout.reads if name in kinds], last_only, fetch_at_most)
+        for name, part in vectors.items() if places else ():
+            wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds[name]})
+            count = partial(count_vectors, part, name, run, places)
+            found = ask_in_batches(engine, log, model, FetchVectors(name, last_only), run, wanted, rows=batch_rows(part, numbers_at_once), take=count)
+            for whole, more in zip(counted, found or (), strict=True):
+                _put(layout, whole, part, more)
+        profiles += [DayProfile(version=version, day=day, counts=counted[place]) for (version, day), place in sorted(places.items())]
     return profiles
 
 
-def _profiles(layout: Layout, run: Run, answer: Answer, logged: Collection[str], last_only: bool, fetch_at_most: int) -> Iterator[DayProfile]:
-    fetched = answer(FetchRows(tuple(logged), fetch_at_most + 1, last_only), *logged)
+def _counted(
+    layout: Layout, run: Run, answer: Answer, logged: Collection[str], last_only: bool, fetch_at_most: int
+) -> tuple[Places, list[ColumnCounts]]:
+    """The counts of each version and day, and their places among them. Of vectors only whether they are there."""
+    flags = [column.name for column in layout.columns if column.kind == "presence" and column.name in logged]
+    lists = [column.derived.column for column in layout.columns if isinstance(column.derived, VectorMeasure)]
+    names = [name for name in logged if name not in (*flags, *lists)]
+    fetched = answer(FetchRows(tuple(names), fetch_at_most + 1, last_only, tuple(flags)), *names, *flags)
     if fetched is None or not fetched.num_rows:
-        return
+        return {}, []
     few = fetched.num_rows <= fetch_at_most
     rows = fetched if few else answer(CountRows(last_only))
     assert rows is not None
-    keys = list(_keys(rows, run))
+    keys = list(run.keys(rows))
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     groups = np.array([places[key] for key in keys], dtype=np.int64)
     if few:
-        counted = count_groups(layout, fetched, groups, len(places))
-    else:
-        totals = np.bincount(groups, weights=rows["n"].to_numpy(), minlength=len(places)).astype(np.int64)
-        counted = _count_each(layout, run, answer, logged, last_only, places, totals)
-    for (version, day), place in sorted(places.items()):
-        yield DayProfile(version=version, day=day, counts=counted[place])
+        return places, count_groups(layout, fetched, groups, len(places))
+    totals = np.bincount(groups, weights=rows["n"].to_numpy(), minlength=len(places)).astype(np.int64)
+    return places, _count_each(layout, run, answer, logged, last_only, places, totals)
+
+
+def _put(layout: Layout, counts: ColumnCounts, part: Layout, counted: ColumnCounts) -> None:
+    """Counts of some columns in their places among all; rows that are not among them are null."""
+    for index, column in enumerate(layout.columns):
+        if column.name in part.slices:
+            places = counts.counts[layout.slices[column.name]]
+            places[:] = counted.counts[part.slices[column.name]]
+            places[column.null_place] += counts.rows - counted.rows
+            counts.sums[index] = counted.sums[part.columns.index(column)]
 
 
 def _count_each(
@@ -168,11 +202,12 @@ def _count_each(
     sums = np.zeros((len(places), len(layout.columns), 2))
     for index, column in enumerate(layout.columns):
         part = counts[:, layout.slices[column.name]]
-        table = answer(_query(column, last_only), column.name) if column.name in logged else None
+        is_counted = any(name in logged for name in column.reads) and not isinstance(column.derived, VectorMeasure)
+        table = answer(_query(column, last_only), *column.reads) if is_counted else None
         if table is None:
             part[:, column.null_place] = totals
             continue
-        groups = np.array([places[key] for key in _keys(table, run)], dtype=np.int64)
+        groups = np.array([places[key] for key in run.keys(table)], dtype=np.int64)
         np.add.at(part, (groups, _table_places(column, table)), table["n"].to_numpy())
         if column.kind == "number":
             finite = table["code"].to_numpy() > _INFINITE
@@ -197,11 +232,6 @@ def _table_places(column: ColumnBins, table: pa.Table) -> Ints:
     return np.asarray(_PLACES[codes] if column.kind == "number" else codes, dtype=np.int64)
 
 
-def _keys(table: pa.Table, run: Run) -> Iterator[tuple[str, date]]:
-    """Version and day of each row."""
-    return zip(table["version"].to_pylist(), map(run.day, table["day"].to_pylist()), strict=True)
-
-
 def _code(x: ir.Value, column: ColumnBins) -> ir.Value:
     """Between first, then the rest: no clip and no masks, in the form that DuckDB runs fastest."""
     low, high = column.span
@@ -216,8 +246,3 @@ def _code(x: ir.Value, column: ColumnBins) -> ir.Value:
         (x > column.high, -3),
         else_=-6,
     ).cast("int16")
-
-
-def _seconds(x: ir.Value) -> ir.Value:
-    """Numbers as they are, times as whole seconds since 1970."""
-    return x.truncate("s").epoch_seconds().cast("float64") if x.type().is_timestamp() else x.cast("float64")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TypeVar
 from uuid import UUID
 
 import ibis.expr.types as ir
@@ -14,6 +16,8 @@ from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.times import MICROSECOND
 from watchkeeper.wire import Stream
+
+Taken = TypeVar("Taken")
 
 DAY = timedelta(days=1)
 COLUMNS: Mapping[str, str] = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string"}
@@ -43,6 +47,10 @@ class Run:
     def day(self, index: int) -> date:
         """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
         return self.days[min(index, len(self.days) - 1)]
+
+    def keys(self, answer: pa.Table) -> Iterator[tuple[str, date]]:
+        """Version and day of each row of a query's answer."""
+        return zip(answer["version"].to_pylist(), map(self.day, answer["day"].to_pylist()), strict=True)
 
 
 def local_day(at: datetime, zone: tzinfo) -> date:
@@ -89,16 +97,44 @@ def rows_of_days(log: ir.Table, last_only: bool, **wanted: ir.Value) -> ir.Table
 
 def ask(engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, run: Run, *wanted: Wanted) -> pa.Table | None:
     """The query's answer for a run; None when the log has no file of the first stream there."""
+    return _read(log, model, run, wanted, lambda sources: engine.run(query, *sources, moments={"first": run.first, "end": run.end}))
+
+
+def ask_in_batches(
+    engine: Engine,
+    log: TelemetryLog,
+    model: UUID | str,
+    query: Query,
+    run: Run,
+    *wanted: Wanted,
+    rows: int,
+    take: Callable[[Iterator[pa.RecordBatch]], Taken],
+) -> Taken | None:
+    """What `take` makes of the answer, read about so many rows at a time; it begins anew when files were compacted away meanwhile."""
+
+    def read(sources: Sequence[Source]) -> Taken:
+        with closing(engine.batches(query, *sources, moments={"first": run.first, "end": run.end}, rows=rows)) as batches:
+            return take(batches)
+
+    return _read(log, model, run, wanted, read)
+
+
+def _read(log: TelemetryLog, model: UUID | str, run: Run, wanted: Sequence[Wanted], read: Callable[[Sequence[Source]], Taken]) -> Taken | None:
     for attempt in range(_READS):
         sources = [_source(log, model, run, stream) for stream in wanted]
         if not sources[0].files:
             return None
         try:
-            return engine.run(query, *sources, moments={"first": run.first, "end": run.end})
+            return read(sources)
         except FilesGone:
             if attempt == _READS - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def logged_kind(schema: pa.Schema, column: str) -> str:
+    """The Ibis type of a column that the log may lack: all null, it is as good as text."""
+    return ibis_kind(schema.field(column).type) if column in schema.names else "string"
 
 
 def ibis_kind(given: pa.DataType) -> str:

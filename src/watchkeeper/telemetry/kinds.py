@@ -45,6 +45,8 @@ FIXED: Mapping[Stream, Mapping[str, str]] = {
     Stream.PREDICTIONS: {"id": "text", "timestamp": "timestamp", "version": "text", "run_id": "text", "instance": "text"},
     Stream.LABELS: {"id": "text", "timestamp": "timestamp", "prediction_timestamp": "timestamp"},
 }
+# Columns of predictions that are there when they were sent: of a ranking, whose rows are the items shown.
+RANKED: Mapping[str, str] = {"query_id": "text", "rank": "double", "item": "text"}
 REQUIRED: Mapping[Stream, tuple[str, ...]] = {Stream.PREDICTIONS: ("id", "timestamp"), Stream.LABELS: ("id",)}
 TARGET: Mapping[Stream, str] = {Stream.PREDICTIONS: "prediction", Stream.LABELS: "label"}
 
@@ -53,6 +55,8 @@ def fixed_kind(stream: Stream, name: str) -> str | None:
     """The kind of a column that is not learned: what the stream always has, scores and segments."""
     if name == "score" or name.startswith("score."):
         return "double"
+    if stream is Stream.PREDICTIONS and name in RANKED:
+        return RANKED[name]
     return "text" if name.startswith("s.") else FIXED[stream].get(name)
 
 
@@ -60,7 +64,7 @@ def is_column(stream: Stream, name: str) -> bool:
     """Whether a log of this stream may have a column of this name."""
     if name in FIXED[stream] or name == TARGET[stream]:
         return True
-    return stream is Stream.PREDICTIONS and (name == "score" or name.startswith(("score.", "f.", "s.")))
+    return stream is Stream.PREDICTIONS and (name == "score" or name in RANKED or name.startswith(("score.", "f.", "s.")))
 
 
 def wire_name(column: str) -> str:

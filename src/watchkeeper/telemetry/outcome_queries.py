@@ -29,12 +29,21 @@ class OutcomeKind(StrEnum):
     DECISIONS = "decisions"  # score code, decision, label, n, Σs, Σs(1-s)
     CLASSES = "classes"  # predicted class, class of the label (places in `classes`), n
     NUMBERS = "numbers"  # one row: see NUMBER_SUMS
+    RANKINGS = "rankings"  # one row: see RANKING_SUMS
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """The names of what is summed into one row; empty where cells are counts."""
+        return {OutcomeKind.NUMBERS: NUMBER_SUMS, OutcomeKind.RANKINGS: RANKING_SUMS}.get(self, ())
 
 
 NUMBER_SUMS = (
     "n", "error", "error_2", "error_4", "absolute", "n_relative", "relative", "relative_2",
     "n_naive", "naive_2", "naive_4", "error_2_naive_2", "n_interval", "covered", "width", "width_2", "observed", "observed_2",
 )  # fmt: skip
+
+RANKING_SUMS = ("queries", "ndcg", "ndcg_2", "precision", "precision_2", "hits")
+FIRST_PLACES = 10  # of a ranking: those that NDCG and the hit rate look at
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class CountDecisions:
     of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = _joined(log, labels, self.of, score=log.score, prediction=log.prediction)
+        rows = joined(log, labels, self.of, score=log.score, prediction=log.prediction)
         usual = (rows.score.abs() < _TOO_LARGE).fill_null(False)
         coded = rows.mutate(
             code=score_code(rows.score, missing=NO_SCORE),
@@ -76,7 +85,7 @@ class CountClasses:
     of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = _joined(log, labels, self.of, prediction=log.prediction)
+        rows = joined(log, labels, self.of, prediction=log.prediction)
         coded = rows.mutate(said=rows.prediction.cast("string"), y=rows.label.cast("string"))
         return coded.group_by("version", "day", "segment", "said", "y").agg(n=coded.count())
 
@@ -89,7 +98,7 @@ class SumErrors:
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
         wanted = {"prediction": log.prediction, "naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
-        rows = _joined(log, labels, self.of, **wanted)
+        rows = joined(log, labels, self.of, **wanted)
         f, y = _finite(rows.prediction), _finite(rows.label)
         e, b = f - y, ibis.ifelse(f.notnull(), _finite(rows.naive) - y, None)
         relative = ibis.ifelse(y != 0, (e / y).abs(), None)
@@ -132,13 +141,62 @@ class SumErrors:
 
 
 @dataclass(frozen=True)
+class SumRankings:
+    """Rows and the sums of RANKING_SUMS of [first, end) by version, day and segment, over the queries with a relevant item.
+
+    The label is the relevance of an item, 0 without one; the order is that of `rank`. NDCG and hit rate are those of the first ten. Järvelin and
+    Kekäläinen 2002; the gain is the relevance itself, as in stats.ranking.
+    """
+
+    of: OfRows
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        rows = joined(log, labels, self.of, query=log.query_id, rank=log["rank"])
+        key = ("version", "day", "segment", "query")
+        rows = rows.mutate(
+            gain=ibis.ifelse(rows["query"].notnull() & rows["rank"].notnull(), ibis.greatest(_finite(rows.label), 0.0), 0.0).fill_null(0.0)
+        )
+        placed = rows.mutate(
+            place=ibis.row_number().over(ibis.window(group_by=key, order_by=[rows["rank"].asc(), rows.id])).cast("float64"),
+            best=ibis.row_number().over(ibis.window(group_by=key, order_by=[rows.gain.desc(), rows.id])).cast("float64"),
+            found=(rows.gain > 0).cast("float64").sum().over(ibis.window(group_by=key, order_by=[rows["rank"].asc(), rows.id], rows=(None, 0))),
+        )
+        first = placed.place < FIRST_PLACES
+        of_query = placed.group_by(*key).agg(
+            rows=placed.count(),
+            labelled=placed.known.count(),
+            relevant=(placed.gain > 0).cast("float64").sum(),
+            dcg=ibis.ifelse(first, placed.gain / (placed.place + 2).log2(), 0.0).sum(),
+            ideal=ibis.ifelse(placed.best < FIRST_PLACES, placed.gain / (placed.best + 2).log2(), 0.0).sum(),
+            precisions=ibis.ifelse(placed.gain > 0, placed.found / (placed.place + 1), 0.0).sum(),
+            hit=(first & (placed.gain > 0)).cast("float64").max(),
+        )
+        counts = of_query.relevant > 0
+        judged = of_query.mutate(
+            ndcg=ibis.ifelse(counts, of_query.dcg / of_query.ideal, None),
+            precision=ibis.ifelse(counts, of_query.precisions / of_query.relevant, None),
+            hit=ibis.ifelse(counts, of_query.hit, None),
+        )
+        return judged.group_by("version", "day", "segment").agg(
+            rows=judged["rows"].sum(),
+            labelled=judged.labelled.sum(),
+            queries=judged.ndcg.count(),
+            ndcg=judged.ndcg.sum(),
+            ndcg_2=(judged.ndcg * judged.ndcg).sum(),
+            precision=judged.precision.sum(),
+            precision_2=(judged.precision * judged.precision).sum(),
+            hits=judged.hit.sum(),
+        )
+
+
+@dataclass(frozen=True)
 class CountDelays:
     """Labelled rows of [first, end) by version, day, segment, label (positive, negative or neither) and delay bucket."""
 
     of: OfRows
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = _joined(log, labels, self.of, at=log.timestamp)
+        rows = joined(log, labels, self.of, at=log.timestamp)
         rows = rows.filter(rows.known.notnull())
         seconds = ibis.greatest(rows.known.delta(rows.at, unit="us").cast("float64") / 1e6, 0.0)
         coded = rows.mutate(
@@ -158,10 +216,11 @@ class DaysOfLabels:
         return rows_of_days(log, False, id=log.id).semi_join(new, "id").select("day").distinct()
 
 
-QUERIES: Mapping[OutcomeKind, type[CountDecisions] | type[CountClasses] | type[SumErrors]] = {
+QUERIES: Mapping[OutcomeKind, type[CountDecisions] | type[CountClasses] | type[SumErrors] | type[SumRankings]] = {
     OutcomeKind.DECISIONS: CountDecisions,
     OutcomeKind.CLASSES: CountClasses,
     OutcomeKind.NUMBERS: SumErrors,
+    OutcomeKind.RANKINGS: SumRankings,
 }
 
 
@@ -176,7 +235,7 @@ def is_positive(given: ir.Value) -> ir.Value:
     return ibis.cases((word.isin(_POSITIVE), 1), (word.isin(_NEGATIVE), 0)).cast("int8")
 
 
-def _joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
+def joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
     """Predictions of [first, end) with segment, label and `known`, the time at which their first label became known."""
     segment = log[f"s.{of.field}"] if of.field else ibis.literal("")
     rows = rows_of_days(log, of.last_only, id=log.id, segment=segment.fill_null(""), **wanted)

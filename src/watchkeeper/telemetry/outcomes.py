@@ -16,10 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.columns import CountRows
-from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, ibis_kind, runs_of
+from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, runs_of
 from watchkeeper.telemetry.engines import Engine, Query
 from watchkeeper.telemetry.log import TelemetryLog
-from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, OCTAVE, QUERIES, UNKNOWN, CountDelays, DaysOfLabels, OfRows, OutcomeKind
+from watchkeeper.telemetry.outcome_queries import OCTAVE, QUERIES, UNKNOWN, CountDelays, DaysOfLabels, OfRows, OutcomeKind
 from watchkeeper.wire import Stream
 
 Floats = NDArray[np.float64]
@@ -62,9 +62,8 @@ def day_outcomes(
     """Outcomes of the days that have rows, of all rows and by each segment field ("region" for the column `s.region`)."""
     predictions, labels = (log.schema(model, stream) for stream in (Stream.PREDICTIONS, Stream.LABELS))
     numbers = ("score", "score.naive", "score.low", "score.high")
-    columns = dict.fromkeys(numbers, "float64") | {"prediction": _kind_of(predictions, "prediction")}
-    label = {"label": _kind_of(labels, "label")}
-    labels_of = Wanted(stream=Stream.LABELS, columns=label, before=DAY, after=timedelta(days=label_days))
+    columns = dict.fromkeys(numbers, "float64") | {"query_id": "string", "rank": "float64", "prediction": logged_kind(predictions, "prediction")}
+    labels_of = label_wanted(labels, label_days)
     found: list[DayOutcomes] = []
     for run in runs_of(days, zone):
 
@@ -77,6 +76,12 @@ def day_outcomes(
             continue
         found += _of_run(kind, fields, run, answer, last_only, rows=int(total["n"].to_numpy().sum()))
     return found
+
+
+def label_wanted(labels: pa.Schema, label_days: int) -> Wanted:
+    """The labels of a run's predictions."""
+    label = {"label": logged_kind(labels, "label")}
+    return Wanted(stream=Stream.LABELS, columns=label, before=DAY, after=timedelta(days=label_days))
 
 
 def _of_run(
@@ -115,10 +120,6 @@ def delay_bounds(buckets: Floats) -> Floats:
     return np.asarray(2.0 ** ((buckets + 1) / OCTAVE) - 1)
 
 
-def _kind_of(schema: pa.Schema, column: str) -> str:
-    return ibis_kind(schema.field(column).type) if column in schema.names else "string"
-
-
 def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays: pa.Table | None) -> Iterator[DayOutcomes]:
     """The answers of a run, split by version, day and segment."""
     delayed = _by_key(delays, run) if delays is not None else {}
@@ -140,14 +141,14 @@ def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays
             segment=segment,
             rows=rows,
             labelled=labelled,
-            cells=cells[part].sum(axis=0, keepdims=True) if kind is OutcomeKind.NUMBERS else cells[part],
+            cells=cells[part].sum(axis=0, keepdims=True) if kind.sums else cells[part],
             delays=late[delayed.get(key, [])],
             classes=classes,
         )
 
 
 def _totals(kind: OutcomeKind, counted: pa.Table, cells: Floats, part: list[int]) -> tuple[int, int]:
-    if kind is OutcomeKind.NUMBERS:
+    if kind.sums:
         rows, labelled = (int(counted[name].to_numpy()[part].sum()) for name in ("rows", "labelled"))
         return rows, labelled
     n, label = (cells[part, 3], cells[part, 2]) if kind is OutcomeKind.DECISIONS else (cells[part, 2], cells[part, 1])
@@ -157,8 +158,8 @@ def _totals(kind: OutcomeKind, counted: pa.Table, cells: Floats, part: list[int]
 def _cells(kind: OutcomeKind, counted: pa.Table, classes: tuple[str, ...]) -> Floats:
     if kind is OutcomeKind.DECISIONS:
         return _columns(counted, ("code", "said", "y", "n", "s", "spread"))
-    if kind is OutcomeKind.NUMBERS:
-        return _columns(counted, NUMBER_SUMS)
+    if kind.sums:
+        return _columns(counted, kind.sums)
     place = {name: index for index, name in enumerate(classes)} | {None: UNKNOWN}
     other = len(classes) - 1
     said, y = ([place.get(name, other) for name in counted[column].to_pylist()] for column in ("said", "y"))

@@ -16,8 +16,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
-from watchkeeper.alerts.secrets import decrypt, encrypt
 from watchkeeper.core.errors import Conflict, Gone, InvalidInput, NotFound, Unavailable, WatchkeeperError
+from watchkeeper.core.secrets import decrypt, encrypt
 from watchkeeper.web.page import P, View, signed_in
 
 REFUSALS = (Conflict, Gone, InvalidInput, NotFound, Unavailable)

@@ -28,9 +28,11 @@ NOTHING = "–"
 FIELDS = (
     gettext_noop("Action plan"),
     gettext_noop("Address"),
+    gettext_noop("Again"),
     gettext_noop("Assignee"),
     gettext_noop("Business"),
     gettext_noop("Cause"),
+    gettext_noop("Columns"),
     gettext_noop("Comment"),
     gettext_noop("Config"),
     gettext_noop("Cost per day"),
@@ -41,6 +43,7 @@ FIELDS = (
     gettext_noop("Direction"),
     gettext_noop("Documentation link"),
     gettext_noop("Expected"),
+    gettext_noop("Every"),
     gettext_noop("Explanation"),
     gettext_noop("For"),
     gettext_noop("Hold"),
@@ -59,6 +62,7 @@ FIELDS = (
     gettext_noop("Purpose"),
     gettext_noop("Reason"),
     gettext_noop("Reference rows"),
+    gettext_noop("Rehearsed"),
     gettext_noop("Reopened"),
     gettext_noop("Repository link"),
     gettext_noop("Risk"),
@@ -76,6 +80,7 @@ FIELDS = (
     gettext_noop("Type"),
     gettext_noop("Until"),
 )
+OF_PLACES = (gettext_noop("place watched"), gettext_noop("place no longer watched"))  # ingest records them, whose other texts are for programs
 ACTORS = (gettext_noop("person"), gettext_noop("service"), gettext_noop("model"))
 
 

@@ -35,6 +35,7 @@ GROUPS = (
     ("steady", gettext_noop("Steady"), ""),
     ("unknown", gettext_noop("Not judged"), gettext_noop("too few rows, days that differ too much, or nothing to compare with yet")),
 )
+DERIVED = gettext_noop("Derived"), gettext_noop("reckoned from each row; counts for no feature’s drift")
 COLOURS = {"drifted": "yellow", "watch": "yellow", "steady": "green", "unknown": "grey"}
 
 
@@ -43,6 +44,8 @@ class ColumnRow:
     """One column: shapes of reference and current, PSI against noise and limit, its days, its gaps."""
 
     name: str
+    title: str
+    is_derived: bool
     kind: str
     group: str
     word: str
@@ -108,20 +111,26 @@ def page(
     """Every column that matches the search, grouped by verdict; `opened` names the one that is shown in full."""
     history = column_histories([model.id], now=now, back=timedelta(days=CHART_DAYS))[model.id]
     limits = limits_of(risks)
-    names = [column.name for column in history.layout.columns]
-    drifts = {drift.column: drift for drift in column_drifts(history, names, limits, window=window)}
+    names, derived = ([column.name for column in history.layout.columns if bool(column.derived) == wanted] for wanted in (False, True))
+    drifts, beside = ({drift.column: drift for drift in column_drifts(history, chosen, limits, window=window)} for chosen in (names, derived))
     units = {scale.column: scale.change.words for scale in scale_changes(history, names, window=window) if scale.change}
-    rows = [_row(history.of(column), drifts.get(column.name), units.get(column.name, ""), limits, window) for column in history.layout.columns]
-    shown = sorted((row for row in rows if search.casefold() in short_name(row.name).casefold()), key=_order(sort))
+    told = drifts | beside
+    rows = [_row(history.of(column), told.get(column.name), units.get(column.name, ""), limits, window) for column in history.layout.columns]
+    found = [row for row in rows if search.casefold() in row.title.casefold()]
+    logged = [row for row in rows if not row.is_derived]
+    shown = sorted((row for row in found if not row.is_derived), key=_order(sort))
     detail = next((row for row in rows if row.name == opened), None)
     return Page(
         history=history,
         window=window,
         limit=limits.least_psi,
-        groups=tuple((title, words, [row for row in shown if row.group == key]) for key, title, words in GROUPS),
-        total=len(rows),
-        judged=sum(row.group != "unknown" for row in rows),
-        drifted=sum(row.group == "drifted" for row in rows),
+        groups=(
+            *((title, words, [row for row in shown if row.group == key]) for key, title, words in GROUPS),
+            (*DERIVED, [row for row in found if row.is_derived]),
+        ),
+        total=len(logged),
+        judged=sum(row.group != "unknown" for row in logged),
+        drifted=sum(row.group == "drifted" for row in logged),
         chance=limits.alpha * len(drifts),
         detail=_detail(history, detail, limits, window, widths) if detail else None,
         has_reference=history.reference is not None,
@@ -140,7 +149,7 @@ def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:
 
     def key(row: ColumnRow) -> tuple[float, str]:
         value = {"name": 0.0, "nulls": row.nulls}.get(sort, row.drift.test.psi if row.drift else np.nan)
-        return (-value if np.isfinite(value) else 1.0, short_name(row.name).casefold())
+        return (-value if np.isfinite(value) else 1.0, row.title.casefold())
 
     return key
 
@@ -153,7 +162,9 @@ def _row(column: ColumnDays, drift: ColumnDrift | None, unit: str, limits: Drift
     series = psi_by_day(column)[-SHOWN_DAYS:]
     return ColumnRow(
         name=column.bins.name,
-        kind=_kind(column),
+        title=present.words(column.bins.derived.title) if column.bins.derived else short_name(column.bins.name),
+        is_derived=bool(column.bins.derived),
+        kind=gettext("derived") if column.bins.derived else _kind(column),
         group=group,
         word={"drifted": gettext("Drifted"), "watch": gettext("Watch"), "steady": gettext("Steady"), "unknown": gettext("Not judged")}[group],
         note=_note(drift, unit, limits),

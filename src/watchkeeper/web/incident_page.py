@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from watchkeeper import risks
 from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.multivariate import MomentHistory
 from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory
 from watchkeeper.core.evidence import MetricHistory
 from watchkeeper.core.text import Text
@@ -115,7 +116,13 @@ def subject_of(incident: Incident) -> Subject:
     found = risks.catalogue().get(incident.binding.type)
     if found is None:
         return Subject.OTHER
-    subjects = {MetricHistory: Subject.REPORTED, OutcomeHistory: Subject.OUTCOMES, SegmentHistory: Subject.OUTCOMES, ColumnHistory: Subject.COLUMNS}
+    subjects = {
+        MetricHistory: Subject.REPORTED,
+        OutcomeHistory: Subject.OUTCOMES,
+        SegmentHistory: Subject.OUTCOMES,
+        ColumnHistory: Subject.COLUMNS,
+        MomentHistory: Subject.COLUMNS,
+    }
     return subjects.get(found.needs, Subject.OTHER)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from watchkeeper.analysis.labels import LabelCount, recent_labels
-from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory, delay_curve
+from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory, delay_curve, of_days
+from watchkeeper.core.text import N_
 from watchkeeper.ingest.outcomes import segment_histories
 from watchkeeper.monitoring.queries import params_of
-from watchkeeper.stats.delay import delay_quantile
+from watchkeeper.stats.delay import FAST, SLOW, delay_quantile, label_latency
 from watchkeeper.web import charts
 from watchkeeper.web.charts import Spec
 
@@ -29,6 +31,12 @@ SHOWN_DAYS = 90
 LEAST_ROWS = 30
 CURVE_POINTS = 120
 _SHARES = (0.5, 0.9, 0.95)
+_WINDOW = 7  # days in which performance is usually judged
+_ADVICE = (
+    (N_("fast"), N_("judge quality itself: objectives and realised performance")),
+    (N_("medium"), N_("objectives on mature days; drift and estimates tell of the time between")),
+    (N_("slow"), N_("labels come after the damage: drift, estimates, audit samples and complaints lead")),
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,16 @@ class SegmentDelay:
 
 
 @dataclass(frozen=True)
+class Speed:
+    """Whether labels are soon enough for a model that has used up half of what is tolerated at an age between `since` and `until` (None: no end)."""
+
+    since: timedelta | None
+    until: timedelta | None
+    verdict: str
+    advice: str
+
+
+@dataclass(frozen=True)
 class Page:
     history: OutcomeHistory
     rows: int
@@ -54,6 +72,7 @@ class Page:
     waiting: int
     recent: LabelCount | None
     are_late: bool
+    speeds: tuple[Speed, ...]
     segments: tuple[SegmentDelay, ...]
     curve: tuple[SafeString, ...]
     days: tuple[SafeString, ...]
@@ -85,6 +104,7 @@ def page(model: RegisteredModel, risks: Sequence[BoundRisk], *, widths: Sequence
         waiting=len(history.by_day) - len(history.mature),
         recent=recent,
         are_late=recent is not None and recent.are_late(alpha=limits["alpha"], tolerance=limits["tolerance"]),
+        speeds=tuple(_speeds(history.usual_delay)),
         segments=tuple(_segments(history, now)),
         curve=tuple(
             charts.draw(_curve_spec(history, width), label=gettext("Share of predictions with a label, by age"), width=width) for width in widths
@@ -93,6 +113,16 @@ def page(model: RegisteredModel, risks: Sequence[BoundRisk], *, widths: Sequence
             charts.draw(_days_spec(history, width), label=gettext("Predictions with and without a label, by day"), width=width) for width in widths
         ),
     )
+
+
+def _speeds(usual_delay: float) -> Iterator[Speed]:
+    """Nothing while it is not known when labels come."""
+    if not isfinite(usual_delay):
+        return
+    latency = timedelta(days=label_latency(usual_delay, window=_WINDOW))
+    ends = None, latency / FAST, latency / SLOW, None
+    for (until, since), (verdict, advice) in zip(pairwise(ends), _ADVICE, strict=True):
+        yield Speed(since, until, gettext(verdict), gettext(advice))
 
 
 def _span(days: float) -> timedelta | None:
@@ -104,7 +134,8 @@ def _segments(history: SegmentHistory, now: datetime) -> list[SegmentDelay]:
     found: list[SegmentDelay] = []
     for field, segments in history.segments.items():
         of_field = []
-        for segment, entries in segments.items():
+        for segment, by_day in segments.items():
+            entries = of_days(by_day, by_day)
             labelled = sum(entry.labelled for entry in entries)
             if labelled >= LEAST_ROWS:
                 curve = delay_curve(entries, history.ends, now)

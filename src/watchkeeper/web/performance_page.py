@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import isfinite, nan
@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from watchkeeper.analysis.causes import Why, why
+from watchkeeper.analysis.audits import Audited, audited
+from watchkeeper.analysis.causes import FeatureShift, Why, feature_shifts, why
 from watchkeeper.analysis.estimates import Estimator, estimator_of
 from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
-from watchkeeper.analysis.outcomes import SegmentHistory
+from watchkeeper.analysis.outcomes import SegmentHistory, of_days
 from watchkeeper.analysis.performance import Comparison, compare
+from watchkeeper.analysis.relations import Bias, Related, biases
+from watchkeeper.ingest import audits
 from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.relations import related, relations_of
 from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.estimated import ESTIMATORS, TrackRecord, Trust
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.web import model_page, present
 from watchkeeper.web.performance_chart import PerformanceChart, Value, performance_svg
+from watchkeeper.web.relation_page import label_of
 
 if TYPE_CHECKING:
     from watchkeeper.monitoring.queries import BoundRisk
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
 
 WINDOWS = (1, 7, 28)
 SHOWN_DAYS = 180
+SHOWN_AUDITS = 3
+SHOWN_FEATURES = 3
+BIAS_DAYS = 28
 MOST_SEGMENTS = 30
 LEAST_ROWS = 30
 RISK = "performance_drop"
@@ -97,6 +106,30 @@ class Estimated:
 
 
 @dataclass(frozen=True)
+class AuditRow:
+    """A sample that somebody asked for; `found` is None until it is drawn."""
+
+    number: int
+    first: date
+    last: date
+    size: int
+    labelled: int
+    found: Audited | None
+
+    @property
+    def progress(self) -> int:
+        return round(100 * self.labelled / self.size) if self.size else 0
+
+
+@dataclass(frozen=True)
+class BiasRow:
+    """A feature by which the model is off, and where most."""
+
+    bias: Bias
+    where: str
+
+
+@dataclass(frozen=True)
 class Page:
     history: SegmentHistory
     metric: OutcomeMetric
@@ -109,6 +142,10 @@ class Page:
     segments: tuple[SegmentRow, ...]
     estimated: Estimated | None
     why: Why | None
+    shifts: tuple[FeatureShift, ...]
+    related: Related | None
+    biases: tuple[BiasRow, ...]
+    audits: tuple[AuditRow, ...]
     charts: tuple[SafeString, ...]
     waiting: int
 
@@ -137,12 +174,15 @@ def page(
         return None
     chosen = metric_named(metric, history.kind, history.days) or metric_named("", history.kind, history.days)
     assert chosen
-    estimator = estimator_of(history) if chosen.name in ESTIMATORS and chosen in metrics_of(history.kind, history.days) else None
+    known = estimator_of(history) if history.kind is OutcomeKind.DECISIONS else None
+    estimator = known if chosen.name in ESTIMATORS else None
     headline = compare(history, chosen, window=window)
     last_days = history.mature[-window:]
     limits = Limits.of(risks)
     rows = tuple(_row(history, each, window, limits) for each in metrics_of(history.kind, history.days))
-    has_reason = headline and (explains or any(row.verdict == "worse" for row in rows))
+    has_reason = bool(headline) and (explains or any(row.verdict == "worse" for row in rows))
+    found = related(model, history, window=BIAS_DAYS, now=now)
+    judged = history.periods.judged[-window:]
     return Page(
         history=history,
         metric=chosen,
@@ -154,7 +194,11 @@ def page(
         rows=rows,
         segments=tuple(_segment_rows(history, chosen, last_days)),
         estimated=_estimated(history, estimator, chosen, window) if estimator else None,
-        why=why(history, history.periods.judged[-window:], history.periods.reference) if has_reason else None,
+        audits=tuple(audit_rows(model, known)),
+        why=why(history, judged, history.periods.reference) if has_reason else None,
+        shifts=feature_shifts(found.reference, relations_of(model.id, judged))[:SHOWN_FEATURES] if found and has_reason else (),
+        related=found if has_reason else None,
+        biases=tuple(_bias_rows(found)) if found else (),
         charts=_charts(model, history, chosen, estimator, headline, window, widths, now),
         waiting=len(history.by_day) - len(history.mature),
     )
@@ -177,13 +221,12 @@ def _row(history: SegmentHistory, metric: OutcomeMetric, window: int, limits: Li
 
 def _segment_rows(history: SegmentHistory, metric: OutcomeMetric, days: Sequence[date]) -> list[SegmentRow]:
     """Segments of the last mature days, the worst of each field first; small ones are left out."""
-    wanted, learned = set(days), set(history.periods.reference) if history.periods.is_learned else set()
+    learned = history.periods.reference if history.periods.is_learned else ()
     found = []
     for field, segments in history.segments.items():
         of_field = []
         for segment, entries in segments.items():
-            now = [entry for entry in entries if entry.day in wanted]
-            before = [entry for entry in entries if entry.day in learned]
+            now, before = of_days(entries, days), of_days(entries, learned)
             rows = sum(entry.labelled for entry in now)
             if rows >= LEAST_ROWS:
                 of_field.append(SegmentRow(field, segment, rows, metric.compute(before) if before else None, metric.compute(now)))
@@ -210,6 +253,18 @@ def _estimated(history: SegmentHistory, estimator: Estimator, metric: OutcomeMet
         field=estimator.field,
         is_distrusted=record.trust is Trust.DISTRUSTED,
     )
+
+
+def _bias_rows(found: Related) -> Iterator[BiasRow]:
+    """Features by which the model is off on the last days, those that explain most of its error first."""
+    return (BiasRow(bias, label_of(bias.worst.place)) for bias in biases(found.current)[:SHOWN_FEATURES] if bias.is_found)
+
+
+def audit_rows(model: RegisteredModel, estimator: Estimator | None) -> Iterator[AuditRow]:
+    for sample in audits.samples(model.id)[:SHOWN_AUDITS]:
+        found = audited(audits.audit_of(sample), estimator) if sample.rows is not None else None
+        size = len(sample.rows) if sample.rows is not None else sample.size
+        yield AuditRow(sample.number, sample.first, sample.last, size, len(sample.labels), found)
 
 
 def _charts(

@@ -5,7 +5,23 @@ from __future__ import annotations
 from django.urls import include, path
 
 from watchkeeper.web import operations, shell
-from watchkeeper.web.views import account, board, changes, channels, inbox, incidents, models, people, policies, risks, sources, wizard
+from watchkeeper.web.views import (
+    account,
+    audits,
+    board,
+    changes,
+    channels,
+    inbox,
+    incidents,
+    models,
+    people,
+    places,
+    policies,
+    rehearsals,
+    risks,
+    sources,
+    wizard,
+)
 
 # the board, models with their risks, incidents
 MAIN = [
@@ -24,6 +40,8 @@ MAIN = [
     path("models/<uuid:id>/slo/", models.slo, name="model_slo"),
     path("models/<uuid:id>/slo/openslo.yaml", models.openslo, name="model_openslo"),
     path("models/<uuid:id>/performance/", models.performance, name="model_performance"),
+    path("models/<uuid:id>/audits/", audits.ask, name="audit_ask"),
+    path("models/<uuid:id>/audits/<int:sample>.csv", audits.rows, name="audit_rows"),
     path("models/<uuid:id>/versions/", models.versions, name="model_versions"),
     path("models/<uuid:id>/passport/", models.passport, name="model_passport"),
     path("models/<uuid:id>/passport/edit/", models.edit, name="model_edit"),
@@ -32,6 +50,9 @@ MAIN = [
     path("models/<uuid:id>/metrics/remove/", models.undeclare, name="model_undeclare"),
     path("models/<uuid:id>/sources/", models.sources, name="model_sources"),
     path("models/<uuid:id>/sources/remove/", models.unlink, name="model_unlink"),
+    path("models/<uuid:id>/places/", places.every, name="model_places"),
+    path("models/<uuid:id>/places/<uuid:place>/look/", places.look_soon, name="model_place_look"),
+    path("models/<uuid:id>/places/<uuid:place>/remove/", places.stop, name="model_place_stop"),
     path("models/<uuid:id>/tokens/", models.tokens, name="model_tokens"),
     path("models/<uuid:id>/tokens/rotate/", models.rotate, name="model_rotate"),
     path("models/<uuid:id>/tokens/<str:token>/revoke/", models.revoke, name="model_revoke"),
@@ -40,6 +61,9 @@ MAIN = [
     path("models/<uuid:id>/restore/", models.restore, name="model_restore"),
     path("models/<uuid:id>/risks/", risks.bound, name="model_risks"),
     path("models/<uuid:id>/risks/add/", risks.add, name="risk_add"),
+    path("models/<uuid:id>/risks/rehearse/", rehearsals.rehearse, name="risk_rehearse"),
+    path("models/<uuid:id>/risks/starter/", rehearsals.starter, name="risk_starter"),
+    path("models/<uuid:id>/risks/starter/proposals/", rehearsals.proposals, name="risk_proposals"),
     path("models/<uuid:id>/risks/<uuid:binding>/", risks.edit, name="risk_edit"),
     path("models/<uuid:id>/risks/<uuid:binding>/remove/", risks.remove, name="risk_remove"),
     path("models/<uuid:id>/risks/<uuid:binding>/evaluate/", risks.evaluate, name="risk_evaluate"),

@@ -36,7 +36,10 @@ class _Row(BaseModel):
 
 
 class PredictionRow(_Row):
-    """One prediction. `score` is a probability or number, or `{class: p}`; further fields are segments."""
+    """One prediction. `score` is a probability or number, or `{class: p}`; further fields are segments.
+
+    Of a ranking each item shown is a row: `query_id` says for which query, `rank` (1 is first) at which place.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Scalar]
@@ -49,6 +52,9 @@ class PredictionRow(_Row):
     version: str | None = Field(None, max_length=200)
     run_id: str | None = Field(None, max_length=200)
     instance: str | None = Field(None, max_length=200)
+    query_id: RowId | None = None
+    rank: float | None = None
+    item: RowId | None = None
 
 
 class LabelRow(_Row):

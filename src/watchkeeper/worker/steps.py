@@ -24,9 +24,13 @@ from watchkeeper.core.settings import settings
 from watchkeeper.core.text import N_, Text
 from watchkeeper.history import services as history
 from watchkeeper.ingest.applying import apply_batches, telemetry_log
+from watchkeeper.ingest.audits import refresh_audits
 from watchkeeper.ingest.columns import refresh_columns
+from watchkeeper.ingest.moments import refresh_moments
 from watchkeeper.ingest.outcomes import refresh_outcomes
 from watchkeeper.ingest.profiling import refresh_profiles
+from watchkeeper.ingest.relations import refresh_relations
+from watchkeeper.ingest.taking import look_at_places
 from watchkeeper.monitoring import evaluation
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.monitoring.due import claimed
@@ -66,6 +70,11 @@ class Workshop:
         return self.clock.now()
 
 
+def watch(shop: Workshop) -> int:
+    """0 Rows of watched places into batches."""
+    return look_at_places(holder=shop.name, now=shop.now())
+
+
 def apply(shop: Workshop) -> int:
     """1 Batches into the log and the control store, then the profiles of what became dirty."""
 
@@ -76,7 +85,10 @@ def apply(shop: Workshop) -> int:
     windows = refresh_profiles(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
     days = refresh_columns(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
     outcomes = refresh_outcomes(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
-    return applied.batches + windows + days + outcomes
+    audits = refresh_audits(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
+    moments = refresh_moments(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
+    relations = refresh_relations(shop.engine, shop.telemetry, holder=shop.name, now=shop.now(), follow=follow)
+    return applied.batches + windows + days + outcomes + audits + moments + relations
 
 
 def evaluate(shop: Workshop) -> int:
@@ -169,4 +181,4 @@ def keep_house(shop: Workshop) -> int:
     return upkeep.run_due(shop.telemetry, holder=shop.name, now=shop.now())
 
 
-STEPS: tuple[Callable[[Workshop], int], ...] = (apply, evaluate, remind, deliver, seal, check_links, keep_house)
+STEPS: tuple[Callable[[Workshop], int], ...] = (watch, apply, evaluate, remind, deliver, seal, check_links, keep_house)

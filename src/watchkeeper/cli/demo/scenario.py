@@ -19,7 +19,7 @@ from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Owners
 
 ZONE = "America/New_York"
-WEEKLY = {"cron": "0 7 * * 1", "timezone": ZONE}  # Monday 07:00, after the week's metrics
+WEEKLY = {"cron": "5 7 * * 1", "timezone": ZONE}  # Monday 07:05, with the week's metrics
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ A file holds its docstring and `connect(**settings) -> Engine`. An engine runs I
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from types import ModuleType
@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from watchkeeper.core.errors import NotFound
-from watchkeeper.core.plugins import load_catalogue
+from watchkeeper.core.plugins import load_catalogue, title_and_page
 
 GROUP = "watchkeeper.engines"
 
@@ -35,17 +35,35 @@ class Source:
     columns: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableSource:
+    """A table of the engine's own database, read where it is.
+
+    `table` is its name, with its schema; `columns` maps those the query needs to Ibis types and `names` to the table's own columns, where they
+    are called otherwise. A column that the table lacks is null. Times with a zone become UTC, those without are UTC.
+    """
+
+    table: tuple[str, ...]
+    columns: Mapping[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
 class FilesGone(Exception):
     """Files of the list were compacted and vacuumed away meanwhile: ask the log for a new list."""
 
 
 class Engine(Protocol):
-    def run(self, query: Query, *sources: Source, moments: Mapping[str, datetime] | None = None) -> pa.Table:
+    def run(self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> pa.Table:
         """The query's answer over its tables, in the order of the sources.
 
         `moments` are further columns of the first one with one value each, so that a query is the same expression for every window and an
-        engine may keep its SQL. Raises FilesGone.
+        engine may keep its SQL. Raises FilesGone, and InvalidInput for a source that the engine cannot read.
         """
+
+    def batches(
+        self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None, rows: int
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """The same answer, about so many rows at a time: one of any size in little memory. Read to its end or closed before the engine is used again."""
 
     def close(self) -> None: ...
 
@@ -71,7 +89,5 @@ def get(key: str) -> EngineType:
 
 
 def _build(key: str, module: ModuleType) -> EngineType:
-    missing = [name for name in ("__doc__", "connect") if not getattr(module, name, None)]
-    if missing:
-        raise LookupError(f"Engine {key!r} ({module.__name__}) lacks {', '.join(missing)}.")
-    return EngineType(key=key, title=(module.__doc__ or "").strip().partition("\n")[0].rstrip("."), connect=module.connect)
+    title, _ = title_and_page("Engine", key, module, parts=("connect",))
+    return EngineType(key=key, title=title, connect=module.connect)

@@ -6,7 +6,7 @@ Memory is bounded: what does not fit goes to a temporary folder. One engine belo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -15,7 +15,8 @@ import ibis
 import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
-from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source
+from watchkeeper.core.errors import InvalidInput
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source, TableSource
 from watchkeeper.telemetry.parquet import parquet
 
 _VIEW = "log"
@@ -33,19 +34,35 @@ class DuckDB:
         self.connection = duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "threads": threads, "temp_directory": tempfile.gettempdir()})
         self.connection.execute("SET TimeZone = 'UTC'").fetchall()
 
-    def run(self, query: Query, *sources: Source, moments: Mapping[str, datetime] | None = None) -> pa.Table:
-        given = [dict(moments or {}), *({} for _ in sources[1:])]
+    def run(self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> pa.Table:
         try:
-            for place, source in enumerate(sources):
-                rows = self.connection.sql(f"FROM {parquet(source.files) if source.files else _NOTHING}")
-                rows.select(", ".join(_selected(rows.columns, source.columns, given[place]))).create_view(f"{_VIEW}_{place}")
-            shapes = tuple(tuple(source.columns.items()) for source in sources)
-            return self.connection.sql(_sql(query, shapes, tuple(moments or {}))).to_arrow_table()
+            return self._asked(query, sources, moments or {}).to_arrow_table()
         except duckdb.IOException as problem:
             raise FilesGone(str(problem)) from problem
 
+    def batches(
+        self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None, rows: int
+    ) -> Generator[pa.RecordBatch, None, None]:
+        try:
+            yield from self._asked(query, sources, moments or {}).to_arrow_reader(rows)
+        except (duckdb.IOException, OSError) as problem:  # a reader tells DuckDB's errors as Arrow's
+            raise FilesGone(str(problem)) from problem
+
+    def _asked(self, query: Query, sources: Sequence[Source | TableSource], moments: Mapping[str, datetime]) -> duckdb.DuckDBPyRelation:
+        for place, source in enumerate(sources):
+            if isinstance(source, TableSource):
+                raise InvalidInput("DuckDB reads files, not tables of a database.", remedy="Ask the engine of that database.")
+            rows_of(self.connection, source, {} if place else moments).create_view(f"{_VIEW}_{place}")
+        shapes = tuple(tuple(source.columns.items()) for source in sources)
+        return self.connection.sql(_sql(query, shapes, tuple(moments)))
+
     def close(self) -> None:
         self.connection.close()
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, source: Source, moments: Mapping[str, datetime]) -> duckdb.DuckDBPyRelation:
+    rows = connection.sql(f"FROM {parquet(source.files) if source.files else _NOTHING}")
+    return rows.select(", ".join(_selected(rows.columns, source.columns, moments)))
 
 
 def _selected(present: Sequence[str], columns: Mapping[str, str], moments: Mapping[str, datetime]) -> list[str]:

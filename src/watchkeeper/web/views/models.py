@@ -23,10 +23,12 @@ from watchkeeper.core.settings import settings
 from watchkeeper.history import queries as history
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.ingest import queries as ingest
+from watchkeeper.ingest.places import watched_places
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry import services
-from watchkeeper.web import charts, column_page, labels_page, model_page, performance_page, slo_page
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
+from watchkeeper.web import charts, column_page, labels_page, model_page, performance_page, relation_page, slo_page
 from watchkeeper.web.acting import attempt, button, keep_once, page_of, query_without_page, status_of, take_once
 from watchkeeper.web.change_lines import lines_of
 from watchkeeper.web.model_forms import DeclareForm, OwnersForm, PassportForm, SourcesForm
@@ -95,6 +97,7 @@ def _passport(model: RegisteredModel) -> dict[str, Any]:  # Any: template contex
         "stakeholders": registry.stakeholders_of(model),
         "sources": registry.sources_of(model),
         "links": registry.link_checks_of(model),
+        "places": watched_places(model),
         "versions": versions,
         "current": [version for version in versions if version.is_current],
         "declared": registry.declared_metrics([model.id]).get(model.id, []),
@@ -202,6 +205,8 @@ def columns(request: HttpRequest, id: UUID) -> HttpResponse:
     context["page"] = column_page.page(
         head.model, head.risks, window=window, sort=sort, search=search, opened=asked.get("column", ""), widths=charts.WIDTHS["two"], now=now()
     )
+    opened, days = context["page"].detail, asked.get("days", "")
+    context["relation"] = relation_page.panel_of(head.model, opened, days=days, widths=charts.WIDTHS["two"], now=now()) if opened else None
     return render(request, "model/columns.html", context)
 
 
@@ -214,8 +219,11 @@ def performance(request: HttpRequest, id: UUID) -> HttpResponse:
     context["page"] = performance_page.page(
         context["head"].model, context["head"].risks, metric=asked.get("metric", ""), window=window, widths=charts.WIDTHS[""], now=now()
     )
-    quality = [risk for risk in context["head"].firing if risk.binding.type in performance_page.QUALITY]
-    return render(request, "model/performance.html", context | {"windows": performance_page.WINDOWS, "quality": quality})
+    page, model = context["page"], context["head"].model
+    context["quality"] = [risk for risk in context["head"].firing if risk.binding.type in performance_page.QUALITY]
+    if page.history.kind is OutcomeKind.DECISIONS if page else model.problem_type in ("", "binary"):
+        context["audits"] = page.audits if page else list(performance_page.audit_rows(model, None))
+    return render(request, "model/performance.html", context | {"windows": performance_page.WINDOWS})
 
 
 @signed_in

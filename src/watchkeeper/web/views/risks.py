@@ -16,6 +16,7 @@ from watchkeeper.accounts.rights import Ability
 from watchkeeper.alerts import flow
 from watchkeeper.core.durations import parse_duration
 from watchkeeper.core.errors import InvalidInput, WatchkeeperError
+from watchkeeper.incidents.rehearsing import proven
 from watchkeeper.monitoring import queries, services
 from watchkeeper.monitoring.effective import inherited_params, plan_of, usual_plan
 from watchkeeper.monitoring.services import Binding
@@ -71,18 +72,18 @@ def bound(request: HttpRequest, id: UUID) -> HttpResponse:
 def add(request: HttpRequest, id: UUID) -> HttpResponse:
     """First the risk (or a policy of it), then its parameters."""
     model = editable(request, id)
-    kind, policy = _chosen(request)
+    kind, policy = chosen(request)
     if kind is None:
-        return render(request, "model/risk_choose.html", _context(request, id, **_offered(request, model)))
-    forms = _new_forms(request, kind, policy)
+        return render(request, "model/risk_choose.html", context_of(request, id, **_offered(request, model)))
+    forms = new_forms(request, kind, policy)
     if request.method == "POST" and forms.are_valid and _bind(request, model, kind, policy, forms):
         messages.success(request, gettext("The risk is watched from now on; its first evaluation is due at once."))
         return redirect("model_risks", id)
-    context = _context(request, id, kind=kind, policy=policy, forms=forms, metrics=model_page.named_metrics(model))
+    context = context_of(request, id, kind=kind, policy=policy, forms=forms, metrics=model_page.named_metrics(model))
     return render(request, "model/risk_edit.html", context, status=forms.status)
 
 
-def _context(request: HttpRequest, id: UUID, **more: Any) -> dict[str, Any]:  # Any: template context
+def context_of(request: HttpRequest, id: UUID, **more: Any) -> dict[str, Any]:  # Any: template context
     return {"head": model_page.head(person_of(request), id, now=now()), "tab": "risks", "now": now()} | more
 
 
@@ -93,7 +94,7 @@ def _offered(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:  #
     return {"kinds": fitting, "policies": newest, "bound": {risk.type.key for risk in queries.bound_risks(model.id)}}
 
 
-def _chosen(request: HttpRequest) -> tuple[RiskType | None, PolicyVersion | None]:
+def chosen(request: HttpRequest) -> tuple[RiskType | None, PolicyVersion | None]:
     reference, key = request.GET.get("policy", ""), request.GET.get("type", "")
     if reference:
         policy: PolicyVersion = queries.policy_version(reference)
@@ -101,7 +102,7 @@ def _chosen(request: HttpRequest) -> tuple[RiskType | None, PolicyVersion | None
     return (risks.get(key) if key else None), None
 
 
-def _new_forms(request: HttpRequest, kind: RiskType, policy: PolicyVersion | None) -> Forms:
+def new_forms(request: HttpRequest, kind: RiskType, policy: PolicyVersion | None) -> Forms:
     defaults = kind.defaults
     criticality = policy.criticality if policy and policy.criticality is not None else defaults.criticality
     initial = {
@@ -118,8 +119,18 @@ def _new_forms(request: HttpRequest, kind: RiskType, policy: PolicyVersion | Non
 
 
 def _bind(request: HttpRequest, model: RegisteredModel, kind: RiskType, policy: PolicyVersion | None, forms: Forms) -> bool:
+    def bind() -> None:
+        wanted = wanted_of(forms, kind, policy)
+        rehearsed = proven(request.POST.get("rehearsal", ""), model, wanted)
+        services.bind_risk(model, wanted=wanted, actor=actor_of(request), now=now(), rehearsed=rehearsed)
+
+    return _done(forms, bind)
+
+
+def wanted_of(forms: Forms, kind: RiskType, policy: PolicyVersion | None) -> Binding:
+    """What the filled forms ask for."""
     given = forms.binding.cleaned_data
-    wanted = Binding(
+    return Binding(
         type=kind.key,
         policy=policy,
         params=_own_params(forms.rules, kind, policy),
@@ -133,7 +144,6 @@ def _bind(request: HttpRequest, model: RegisteredModel, kind: RiskType, policy: 
         cost_per_day=given["cost_per_day"],
         not_relevant_reason=given["not_relevant_reason"],
     )
-    return _done(forms, lambda: services.bind_risk(model, wanted=wanted, actor=actor_of(request), now=now()))
 
 
 def _done(forms: Forms, act: Any) -> bool:  # Any: a service call; its value is not needed
@@ -166,31 +176,36 @@ def edit(request: HttpRequest, id: UUID, binding: UUID) -> HttpResponse:
     model = editable(request, id)
     found = queries.binding_of(model, binding)
     kind, policy = risks.get(found.type), found.policy_version
-    initial, given = inherited_params(kind, policy) | found.params, request.POST or None
-    plan = [gettext(step) for step in plan_of(found)]
-    forms = Forms(SchemaForm(given, schema=kind.params, initial=initial, prefix="p"), BindingForm(given, initial=binding_initial(found, plan)))
+    forms = edit_forms(request, found)
     if request.method == "POST" and forms.are_valid and _change(request, found, kind, forms):
         messages.success(request, gettext("Saved. The risk is evaluated anew at once."))
         return redirect("model_risks", id)
-    context = _context(request, id, kind=kind, policy=policy, binding=found, forms=forms, metrics=model_page.named_metrics(model))
+    context = context_of(request, id, kind=kind, policy=policy, binding=found, forms=forms, metrics=model_page.named_metrics(model))
     return render(request, "model/risk_edit.html", context, status=forms.status)
 
 
+def edit_forms(request: HttpRequest, binding: RiskBinding) -> Forms:
+    kind, policy = risks.get(binding.type), binding.policy_version
+    initial, given = inherited_params(kind, policy) | binding.params, request.POST or None
+    plan = [gettext(step) for step in plan_of(binding)]
+    return Forms(SchemaForm(given, schema=kind.params, initial=initial, prefix="p"), BindingForm(given, initial=binding_initial(binding, plan)))
+
+
 def _change(request: HttpRequest, binding: RiskBinding, kind: RiskType, forms: Forms) -> bool:
-    given = forms.binding.cleaned_data
-    fields = {
-        "params": _own_params(forms.rules, kind, binding.policy_version),
-        "schedule": forms.binding.schedule_given(),
-        "pending_for": given["for_"],
-        "n": given["n"],
-        "m": given["m"],
-        "hold": given["hold"],
-        "criticality": int(given["criticality"]),
-        "not_relevant_reason": given["not_relevant_reason"],
-        "action_plan": forms.binding.plan([gettext(step) for step in usual_plan(kind.key, binding.policy_version)]),
-        "cost_per_day": given["cost_per_day"],
-    }
-    return _done(forms, lambda: flow.edit_risk(binding, fields=fields, actor=actor_of(request), now=now(), reason=given["reason"]))
+    def change() -> None:
+        wanted = wanted_of(forms, kind, binding.policy_version)
+        rehearsed = proven(request.POST.get("rehearsal", ""), binding.model, wanted)
+        flow.edit_risk(
+            binding, fields=_fields(wanted), actor=actor_of(request), now=now(), reason=forms.binding.cleaned_data["reason"], rehearsed=rehearsed
+        )
+
+    return _done(forms, change)
+
+
+def _fields(wanted: Binding) -> dict[str, Any]:  # Any: values of fields
+    """Those of a binding that its editor sets."""
+    same = ("params", "schedule", "n", "m", "hold", "criticality", "not_relevant_reason", "action_plan", "cost_per_day")
+    return {name: getattr(wanted, name) for name in same} | {"pending_for": wanted.for_}
 
 
 @button

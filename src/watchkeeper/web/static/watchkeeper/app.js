@@ -14,6 +14,11 @@ document.addEventListener("click", (event) => {
   if (opens) document.getElementById(opens.dataset.opens).showModal();
   const link = event.target.closest("[data-opens-link]");
   if (link && document.getElementById(link.dataset.opensLink)) { event.preventDefault(); document.getElementById(link.dataset.opensLink).showModal(); }
+  const takes = event.target.closest("[data-takes]");
+  if (takes) {
+    for (const [name, value] of Object.entries(JSON.parse(takes.dataset.takes))) takes.form.elements[name].value = value;
+    takes.setAttribute("aria-pressed", "true");
+  }
   const closes = event.target.closest("[data-closes]");
   if (closes) closes.closest("dialog").close();
 });

@@ -1,4 +1,4 @@
-"""Channel configurations are encrypted at rest; keys rotate: the newest encrypts, all decrypt."""
+"""Secrets (of channels, of watched databases) are encrypted at rest; keys rotate: the newest encrypts, all decrypt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def decrypt(stored: str) -> dict[str, Any]:  # Any: JSON
         return dict(json.loads(_fernet().decrypt(stored.encode())))
     except InvalidToken as problem:
         raise Unavailable(
-            "A channel's configuration cannot be decrypted.", remedy="Put the old key back into WATCHKEEPER_ENCRYPTION_KEYS, after the new one."
+            "A stored secret cannot be decrypted.", remedy="Put the old key back into WATCHKEEPER_ENCRYPTION_KEYS, after the new one."
         ) from problem
 
 
