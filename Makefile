@@ -1,7 +1,7 @@
 # Everything a developer types. `make` alone lists the targets.
 PYTHON ?= python3.11
 VENV := .venv
-JOBS ?= 3
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 ORACLES := .oracles

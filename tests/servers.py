@@ -15,7 +15,7 @@ from types import TracebackType
 
 import httpx
 
-START_SECONDS = 60.0
+from tests.patience import PATIENCE
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ class Server:
         command = [sys.executable, "-m", "watchkeeper.cli", "up", "--port", str(self.port)]
         self.log = (self.folder.parent / "server.log").open("wb")
         self.process = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 if httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200:
@@ -63,12 +63,12 @@ class Server:
     def run(self, *arguments: str) -> str:
         """A command of the command line on the same folder; what it printed."""
         command = [sys.executable, "-m", "watchkeeper.cli", *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.strip()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.process.terminate()
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.log.close()

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import shot
 from tests.conftest import Runs
-from tests.faults.conftest import wait_until
+from tests.patience import wait_until
 from tests.servers import Server
 
 SERIOUS = ("serious", "critical")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, shot
-from tests.faults.conftest import wait_until
+from tests.patience import wait_until
 from tests.servers import Server
 
 DAYS, BAD_DAYS, ROWS = 40, 3, 300
@@ -35,13 +35,13 @@ def test_drift_is_found_explained_and_resolved(visit: Visit, server: Server, api
     days = [send_day(api, made["token"], back, is_bad=back <= BAD_DAYS) for back in range(DAYS, 0, -1)]
     reference = {"version": "1", "reference": [row["features"] for day in days[:10] for row in day]}
     ingest(api, made["token"], "training", [reference])
-    wait_until(lambda: {"feature_drift", "performance_drop"} <= firing(api, made["id"], risks), seconds=90, what="drift and the fall")
+    wait_until(lambda: {"feature_drift", "performance_drop"} <= firing(api, made["id"], risks), what="drift and the fall")
 
     walk(visit.page, server)
 
     for back in range(BAD_DAYS, 0, -1):
         send_day(api, made["token"], back, is_bad=False, again=True)
-    wait_until(lambda: not firing(api, made["id"], risks), seconds=90, what="both to be right again")
+    wait_until(lambda: not firing(api, made["id"], risks), what="both to be right again")
     visit.page.reload()
     expect(visit.page.get_by_text("Resolved").first).to_be_visible()
     shot(visit.page, "drift-incident-resolved")

@@ -48,7 +48,7 @@ def register(page: Page) -> str:
 
 def connect(page: Page, server: Server, token: str) -> None:
     send(server, token, "mape", 9.7)
-    expect(page.get_by_text("The log flows")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("The log flows")).to_be_visible()
     shot(page, "wizard-connected")
     page.get_by_role("link", name="Open the model").click()
     expect(page.get_by_role("heading", name="Demand forecast, fresh food")).to_be_visible()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.risks.test_new_risk import ROOT, as_distribution
 from watchkeeper import channels
 from watchkeeper.channels import _new
@@ -22,7 +23,7 @@ def test_a_new_channel_passes_the_contract_and_its_own_test(tmp_path: Path) -> N
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -23,6 +23,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
+from tests.patience import PATIENCE
 from watchkeeper.analysis import check_files
 from watchkeeper.cli.check import SHOWN, run_check
 from watchkeeper.cli.report import render
@@ -206,7 +207,7 @@ def test_the_exit_code_of_the_command_with_neither_settings_nor_database(files: 
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "watchkeeper.cli", "check", *arguments]
-        return subprocess.run(line, cwd=files, env=bare, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(line, cwd=files, env=bare, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     known = {path.name for path in files.iterdir()}
     quiet = command("same.parquet", "--baseline", "reference.parquet")
@@ -223,7 +224,7 @@ def test_the_exit_code_of_the_command_with_neither_settings_nor_database(files: 
 def test_help_tells_the_exit_codes() -> None:
     line = [sys.executable, "-m", "watchkeeper.cli", "check", "--help"]
 
-    said = " ".join(subprocess.run(line, capture_output=True, text=True, timeout=60, check=True).stdout.split())
+    said = " ".join(subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout.split())
 
     assert "Exit code: 0 nothing found, 1 something found, 2 could not be judged" in said
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 GUIDE = Path(__file__).parents[2] / "docs/guide/check.md"
 
 
@@ -21,7 +23,7 @@ def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
             known.append(block)
             continue
         _python(tmp_path, known)
-        done = subprocess.run(["bash", "-c", block], cwd=tmp_path, env=path, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(["bash", "-c", block], cwd=tmp_path, env=path, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == (1 if kind == "bash fails" else 0), done.stdout + done.stderr
     _python(tmp_path, known)
 
@@ -31,5 +33,5 @@ def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
 
 def _python(folder: Path, blocks: list[str]) -> None:
     """Later blocks use names of earlier ones."""
-    done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr

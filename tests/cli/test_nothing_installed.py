@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 
 @pytest.mark.parametrize(
     ("command", "says"),
@@ -19,7 +21,7 @@ import pytest
 def test_it_says_what_to_do(command: list[str], says: str, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "watchkeeper.cli", *command, "--data", str(tmp_path)]
 
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     assert done.returncode == 1
     assert says in " ".join((done.stdout + done.stderr).split())

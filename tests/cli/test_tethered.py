@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE
 from tests.servers import Server
 
 PARENT = """
@@ -19,17 +20,17 @@ from watchkeeper.cli.tethered import tethered_command
 command = tethered_command("http.server", "0", "--bind", "127.0.0.1")
 if sys.argv[1] == "elsewhere":
     command = [sys.executable, "-c", "import sys; sys.platform = 'darwin'; from watchkeeper.cli import tethered; "
-               "tethered.tether(int(sys.argv[1])); print('tethered', flush=True); import time; time.sleep(60)", command[3]]
+               "tethered.tether(int(sys.argv[1])); print('tethered', flush=True); import time; time.sleep(3600)", command[3]]
 child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
 child.stdout.readline()  # it is there
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 
 
-def is_gone(process: psutil.Process, *, seconds: float) -> bool:
+def is_gone(process: psutil.Process) -> bool:
     try:
-        process.wait(seconds)
+        process.wait(PATIENCE)
     except psutil.TimeoutExpired:
         return process.status() == psutil.STATUS_ZOMBIE  # nobody adopted it yet
     return True
@@ -43,7 +44,7 @@ def test_a_child_ends_with_its_killed_parent(where: str) -> None:
 
         parent.kill()
 
-    assert is_gone(child, seconds=10)
+    assert is_gone(child)
 
 
 def test_up_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -52,6 +53,6 @@ def test_up_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
         assert len(family) >= 3  # web, its worker process, the worker
 
         server.process.send_signal(signal.SIGKILL)
-        server.process.wait(10)
+        server.process.wait(PATIENCE)
 
-        assert [process for process in family if not is_gone(process, seconds=20)] == []
+        assert [process for process in family if not is_gone(process)] == []

@@ -7,7 +7,6 @@ import os
 import socket
 import sqlite3
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -151,11 +150,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 30, what: str = "") -> None:
-    """Look again and again until it is so, or fail at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or is_so}"
-        time.sleep(0.02)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.patience import PATIENCE
+
 FAST = {
     "WATCHKEEPER_SECRET_KEY": "the same for all processes of a test",
     "WATCHKEEPER_LEASE_SECONDS": "1",
@@ -53,7 +55,7 @@ class Mother:
     def close(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(timeout=60)
+        self._process.wait(timeout=PATIENCE)
 
 
 # What the platform imports only when it first needs it, and a child would import again each time.
@@ -100,7 +102,7 @@ class Nursery:
         """Run a function to its end in a process of its own and hand back what it returned."""
         answer = self.folder / "answer.json"
         answer.unlink(missing_ok=True)
-        ended = self.wait(self.start("tests.faults.nursery:answering", call=function, into=str(answer), given=arguments), seconds=120)
+        ended = self.wait(self.start("tests.faults.nursery:answering", call=function, into=str(answer), given=arguments))
         assert ended == 0, f"{function} failed: {self.log()[-2000:]}"
         return json.loads(answer.read_text())
 
@@ -111,18 +113,18 @@ class Nursery:
             self.pids.discard(pid)
         return ended
 
-    def wait(self, pid: int, *, seconds: float) -> int:
-        deadline = time.monotonic() + seconds
+    def wait(self, pid: int) -> int:
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             ended = self.poll(pid)
             if ended is not None:
                 return ended
             time.sleep(0.01)
-        raise AssertionError(f"process {pid} did not end within {seconds} s: {self.log()[-2000:]}")
+        raise AssertionError(f"process {pid} did not end within {PATIENCE} s: {self.log()[-2000:]}")
 
     def kill(self, pid: int, *, how: signal.Signals = signal.SIGKILL) -> int:
         os.kill(pid, how)
-        return self.wait(pid, seconds=20)
+        return self.wait(pid)
 
     def log(self) -> str:
         path = self.folder / "processes.log"
@@ -131,7 +133,7 @@ class Nursery:
     def close(self) -> None:
         for pid in list(self.pids):
             os.kill(pid, signal.SIGKILL)
-            self.wait(pid, seconds=20)
+            self.wait(pid)
 
 
 def answering(call: str, into: str, given: dict[str, Any]) -> None:  # Any: JSON

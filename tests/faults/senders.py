@@ -10,6 +10,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tests.patience import PATIENCE
+
 
 @dataclass
 class Senders:
@@ -34,7 +36,7 @@ class Senders:
         """Every sender finishes the batch it has begun."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=60)
+            thread.join(timeout=PATIENCE)
             assert not thread.is_alive(), "a sender never got its answer"
 
     def _send_for_ever(self, name: str) -> None:

@@ -9,15 +9,16 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.conftest import House, free_port, wait_until
+from tests.faults.conftest import House, free_port
 from tests.faults.nursery import FAST, Nursery
 from tests.faults.senders import Senders
 from tests.faults.test_web_dies import PENDING
+from tests.patience import PATIENCE, wait_until
 
 
 def watchkeeper(*words: str, data: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "watchkeeper.cli", *words, "--data", str(data)]
-    return subprocess.run(command, env={**os.environ, **FAST}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env={**os.environ, **FAST}, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_backup_under_load_is_whole(house: House, tmp_path: Path) -> None:

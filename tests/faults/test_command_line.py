@@ -10,9 +10,10 @@ from collections import Counter
 from contextlib import suppress
 
 from tests.conftest import Runs
-from tests.faults.conftest import House, free_port, wait_until
+from tests.faults.conftest import House, free_port
 from tests.faults.nursery import FAST
 from tests.faults.senders import Senders
+from tests.patience import PATIENCE, wait_until
 
 
 def test_up_is_killed_whole_and_carries_on(house: House, runs: Runs) -> None:
@@ -23,14 +24,14 @@ def test_up_is_killed_whole_and_carries_on(house: House, runs: Runs) -> None:
     for turn in range(kills + 1):
         process, before = _up(house, senders.port), len(senders.acknowledged)
         try:
-            wait_until(lambda before=before: len(senders.acknowledged) > before + 50, seconds=45, what="rows acknowledged")  # type: ignore[misc]  # a bound default
+            wait_until(lambda before=before: len(senders.acknowledged) > before + 50, what="rows acknowledged")  # type: ignore[misc]  # a bound default
             if turn == kills:
                 senders.stop()
                 wait_until(lambda: house.number("SELECT COUNT(*) FROM ingest_batch WHERE state <> 'applied'") == 0, what="all applied")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE)
 
     logged = Counter(house.nursery.call("tests.faults.seeding:logged_ids", model=made["model"]))
     print(f"{kills} kills of `up`, {len(senders.acknowledged)} rows acknowledged, {len(set(senders.acknowledged) - set(logged))} lost")

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.faults.conftest import House, free_port, wait_until
+from tests.faults.conftest import House, free_port
 from tests.faults.senders import Senders
 from tests.faults.test_workers_die import TWICE
+from tests.patience import wait_until
 from watchkeeper.core.faults import POINTS
 
 OF_WEB = [point for point in POINTS if point.startswith("receive:")]
@@ -39,7 +40,7 @@ def test_a_worker_that_dies_here_loses_and_doubles_nothing(house: House, point: 
     house.nursery.call("tests.faults.seeding:send", model=made["model"], stream="predictions", rows=predictions, batch_id="first")
     house.nursery.call("tests.faults.seeding:send", model=made["model"], stream="metrics", rows=[{"name": "mape", "value": 18.4}], batch_id="second")
 
-    died = house.nursery.wait(house.nursery.worker(crash_at=point), seconds=30)
+    died = house.nursery.wait(house.nursery.worker(crash_at=point))
     next_one = house.nursery.worker()
     wait_until(lambda: is_done(house), what=f"all done after a crash at {point}")
     house.nursery.kill(next_one, how=signal.SIGTERM)

@@ -6,9 +6,10 @@ import resource
 import signal
 from collections import Counter
 
-from tests.faults.conftest import House, free_port, wait_until
+from tests.faults.conftest import House, free_port
 from tests.faults.senders import Senders
 from tests.faults.test_web_dies import PENDING
+from tests.patience import wait_until
 
 ROOM = 300_000  # bytes by which the largest file may still grow
 

@@ -15,11 +15,12 @@ import psycopg
 import pytest
 
 from tests.conftest import Runs
-from tests.faults.conftest import House, Receiver, free_port, wait_until
+from tests.faults.conftest import House, Receiver, free_port
 from tests.faults.nursery import Mother, Nursery
 from tests.faults.senders import Senders
 from tests.faults.test_web_dies import PENDING, kill_web
 from tests.faults.test_workers_die import kill_workers
+from tests.patience import wait_until
 
 
 class PostgresHouse(House):
@@ -89,7 +90,7 @@ def test_a_database_that_is_gone_for_a_while_loses_nothing(house: PostgresHouse,
             assert len(senders.acknowledged) == before, "acknowledged without a database"
     wait_for_more(senders)
     senders.stop()
-    wait_until(lambda: house.number(PENDING) == 0, seconds=60)
+    wait_until(lambda: house.number(PENDING) == 0)
     for pid in (web, worker):
         assert house.nursery.poll(pid) is None, "it went on by itself"
     house.nursery.kill(worker, how=signal.SIGTERM)

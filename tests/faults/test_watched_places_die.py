@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults.conftest import House, wait_until
+from tests.faults.conftest import House
+from tests.patience import wait_until
 from watchkeeper.core.faults import POINTS
 
 
@@ -28,7 +29,7 @@ def test_a_worker_that_dies_while_it_takes_rows_loses_and_doubles_nothing(houses
     made = house.nursery.call("tests.faults.seeding:found", url=house.receiver.url)
     house.nursery.call("tests.faults.seeding:watch", model=made["model"], folder=str(lake))
 
-    died = [house.nursery.wait(house.nursery.worker(crash_at=point), seconds=30) for _ in range(2)]
+    died = [house.nursery.wait(house.nursery.worker(crash_at=point)) for _ in range(2)]
     next_one = house.nursery.worker()
     wait_until(lambda: house.number("SELECT COUNT(*) FROM ingest_watchedpart WHERE is_done") == 3, what="all files taken")
     wait_until(lambda: house.number("SELECT COUNT(*) FROM ingest_batch WHERE state <> 'applied'") == 0, what="all rows in the log")

@@ -11,8 +11,9 @@ from collections import Counter
 from contextlib import closing
 
 from tests.conftest import Runs
-from tests.faults.conftest import House, free_port, wait_until
+from tests.faults.conftest import House, free_port
 from tests.faults.senders import Senders
+from tests.patience import PATIENCE, wait_until
 
 PENDING = "SELECT COUNT(*) FROM ingest_batch WHERE state <> 'applied'"
 
@@ -37,7 +38,7 @@ def kill_web(house: House, *, kills: int) -> None:
     last = house.nursery.start("tests.faults.seeding:serve", port=senders.port)
     senders.stop()
     house.nursery.kill(last)
-    wait_until(lambda: house.number(PENDING) == 0, seconds=60, what="all batches applied")
+    wait_until(lambda: house.number(PENDING) == 0, what="all batches applied")
     house.nursery.kill(worker, how=signal.SIGTERM)
 
     logged = Counter(house.nursery.call("tests.faults.seeding:logged_ids", model=made["model"]))
@@ -62,7 +63,7 @@ def test_a_database_locked_by_another_process_loses_nothing(house: House, runs: 
         time.sleep(runs(2, 10))
         assert not statuses or statuses == [503]
         locker.execute("ROLLBACK")
-    sender.join(timeout=40)
+    sender.join(timeout=PATIENCE)
     wait_until(lambda: senders.send("during", ["during"]) in (200, 202))
 
     assert statuses in ([202], [503])

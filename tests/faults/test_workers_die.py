@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from tests.conftest import Runs
-from tests.faults.conftest import House, wait_until
+from tests.faults.conftest import House
+from tests.patience import wait_until
 
 INCIDENTS = "SELECT COUNT(*) FROM incidents_incident WHERE kind = 'risk'"
 WAITING = "SELECT COUNT(*) FROM alerts_message WHERE state <> 'delivered'"

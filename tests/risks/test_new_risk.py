@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
+from tests.patience import PATIENCE
 from tests.platform import Platform
 from watchkeeper import risks
 from watchkeeper.core.errors import InvalidInput
@@ -113,7 +114,9 @@ def checkout(tmp_path: Path) -> Path:
 def said_in(checkout: Path, *command: str, may_fail: bool = False) -> str:
     """What a program of the checkout says."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout / "src"), str(checkout)])}
-    done = subprocess.run([sys.executable, "-m", *command], cwd=checkout, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=checkout, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert may_fail or done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

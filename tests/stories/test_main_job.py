@@ -10,6 +10,7 @@ from pathlib import Path
 
 from standardwebhooks.webhooks import Webhook
 
+from tests.patience import PATIENCE
 from tests.receiver import Receiver
 from tests.servers import Server
 
@@ -21,7 +22,7 @@ def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
     with Receiver() as receiver, Server(tmp_path / "data") as server:
         environment = {**server.environment, "URL": server.url, "KEY": server.run("api-key", "create", "--role", "admin"), "HOOK": receiver.url}
         script = "set -euo pipefail\n" + "\n".join(blocks)
-        subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+        subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE)
         await_messages(receiver, 2)
 
     def answer(name: str) -> dict:
