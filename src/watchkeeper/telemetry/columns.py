@@ -31,7 +31,7 @@ from watchkeeper.telemetry.bins import (
     Layout,
     count_groups,
 )
-from watchkeeper.telemetry.days import Run, Wanted, ask, ask_in_batches, ibis_kind, rows_of_days, runs_of
+from watchkeeper.telemetry.days import Run, Wanted, ask, ask_in_batches, floor, ibis_kind, rows_of_days, runs_of
 from watchkeeper.telemetry.derived import VectorMeasure, as_double
 from watchkeeper.telemetry.engines import Engine, Query
 from watchkeeper.telemetry.log import TelemetryLog
@@ -92,14 +92,15 @@ class CountNumbers:
 
     column: ColumnBins
     last_only: bool = False
+    by_version: bool = True
 
     def __call__(self, log: ir.Table) -> ir.Table:
         derived = self.column.derived
         assert not isinstance(derived, VectorMeasure)
         x = derived.expression(log) if derived else as_double(log[self.column.name])
-        rows = rows_of_days(log, self.last_only, x=x)
+        rows = rows_of_days(log, self.last_only, by_version=self.by_version, x=x)
         coded = rows.mutate(code=_code(rows.x, self.column))
-        return coded.group_by("version", "day", "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
+        return coded.group_by(*_keys(self), "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,11 @@ class CountLevels:
 
     name: str
     last_only: bool = False
+    by_version: bool = True
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, level=log[self.name].cast("string"))
-        return rows.group_by("version", "day", "level").agg(n=rows.count())
+        rows = rows_of_days(log, self.last_only, by_version=self.by_version, level=log[self.name].cast("string"))
+        return rows.group_by(*_keys(self), "level").agg(n=rows.count())
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ class CountFilled:
 
     name: str
     last_only: bool = False
+    by_version: bool = True
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, code=log[self.name].isnull().cast("int16"))
-        return rows.group_by("version", "day", "code").agg(n=rows.count())
+        rows = rows_of_days(log, self.last_only, by_version=self.by_version, code=log[self.name].isnull().cast("int16"))
+        return rows.group_by(*_keys(self), "code").agg(n=rows.count())
 
 
 def column_profiles(
@@ -200,14 +203,16 @@ def _count_each(
     """One grouped count per column: any number of rows in the same memory."""
     counts = np.zeros((len(places), layout.width), dtype=np.int64)
     sums = np.zeros((len(places), len(layout.columns), 2))
+    versions = {version for version, _ in places}
+    only = versions.pop() if len(versions) == 1 else None
     for index, column in enumerate(layout.columns):
         part = counts[:, layout.slices[column.name]]
         is_counted = any(name in logged for name in column.reads) and not isinstance(column.derived, VectorMeasure)
-        table = answer(_query(column, last_only), *column.reads) if is_counted else None
+        table = answer(_query(column, last_only, by_version=only is None), *column.reads) if is_counted else None
         if table is None:
             part[:, column.null_place] = totals
             continue
-        groups = np.array([places[key] for key in run.keys(table)], dtype=np.int64)
+        groups = np.array([places[key] for key in run.keys(table, only)], dtype=np.int64)
         np.add.at(part, (groups, _table_places(column, table)), table["n"].to_numpy())
         if column.kind == "number":
             finite = table["code"].to_numpy() > _INFINITE
@@ -216,13 +221,17 @@ def _count_each(
     return [ColumnCounts(int(totals[place]), counts[place], sums[place]) for place in range(len(places))]
 
 
-def _query(column: ColumnBins, last_only: bool) -> Query:
+def _query(column: ColumnBins, last_only: bool, *, by_version: bool) -> Query:
     match column.kind:
         case "number":
-            return CountNumbers(column, last_only)
+            return CountNumbers(column, last_only, by_version)
         case "category":
-            return CountLevels(column.name, last_only)
-    return CountFilled(column.name, last_only)
+            return CountLevels(column.name, last_only, by_version)
+    return CountFilled(column.name, last_only, by_version)
+
+
+def _keys(query: CountNumbers | CountLevels | CountFilled) -> tuple[str, ...]:
+    return ("version", "day") if query.by_version else ("day",)
 
 
 def _table_places(column: ColumnBins, table: pa.Table) -> Ints:
@@ -237,7 +246,7 @@ def _code(x: ir.Value, column: ColumnBins) -> ir.Value:
     low, high = column.span
     scaled = ibis.greatest(x, column.low).ln() if column.is_log else x
     return ibis.cases(
-        (x.between(column.low, column.high), ((scaled - low) * (FINE / (high - low))).floor().cast("int16")),
+        (x.between(column.low, column.high), floor((scaled - low) * (FINE / (high - low))).cast("int16")),
         (x.isinf(), -5),
         (x.isnan(), -6),
         (x < column.minimum, -1),

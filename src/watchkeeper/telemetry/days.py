@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import repeat
 from typing import TypeVar
 from uuid import UUID
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -48,9 +50,10 @@ class Run:
         """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
         return self.days[min(index, len(self.days) - 1)]
 
-    def keys(self, answer: pa.Table) -> Iterator[tuple[str, date]]:
-        """Version and day of each row of a query's answer."""
-        return zip(answer["version"].to_pylist(), map(self.day, answer["day"].to_pylist()), strict=True)
+    def keys(self, answer: pa.Table, version: str | None = None) -> Iterator[tuple[str, date]]:
+        """Version and day of each row of a query's answer; `version` is that of all rows of an answer that names none."""
+        versions = answer["version"].to_pylist() if version is None else repeat(version, len(answer))
+        return zip(versions, map(self.day, answer["day"].to_pylist()), strict=True)
 
 
 def local_day(at: datetime, zone: tzinfo) -> date:
@@ -78,21 +81,32 @@ def runs_of(days: Collection[date], zone: tzinfo) -> Iterator[Run]:
         yield _run(run, zone)
 
 
-def rows_of_days(log: ir.Table, last_only: bool, **wanted: ir.Value) -> ir.Table:
-    """The rows of [first, end) with what is wanted of them, their version and day. Of one id only the last received, when asked."""
+def rows_of_days(log: ir.Table, last_only: bool, *, by_version: bool = True, **wanted: ir.Value) -> ir.Table:
+    """The rows of [first, end) with what is wanted of them, their version (when asked by it) and day. Of one id only the last received, when asked."""
     if last_only:
         received = log.batch.cast("int64") * 2**31 + log.row
-        kept = received == received.max().over(group_by=log.id)
+        kept = received == received.max().over(group_by=id_key(log))
         wanted = wanted | {"kept": kept}
     micros = log.timestamp.delta(log["first"], unit="us")  # exact, and three times as fast as seconds since 1970
+    version = {"version": log.version.fill_null("")} if by_version else {}
     within = log.select(
-        version=log.version.fill_null(""),
-        day=micros // _DAY_MICROS,
+        **version,
+        day=floor(micros / _DAY_MICROS).cast("int32"),
         inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]),
         **wanted,
     )
     within = within.filter(within.inside)
     return within.filter(within.kept) if last_only else within
+
+
+def id_key(rows: ir.Table) -> ir.Value:
+    """64 bits of the id, by which rows are joined: a third of the time and memory that the text takes (docs/decisions/0016)."""
+    return rows.id.hash()
+
+
+@ibis.udf.scalar.builtin(name="floor", signature=(("float64",), "float64"))  # type: ignore[untyped-decorator]  # Ibis has no types
+def floor(x: float) -> float:  # type: ignore[empty-body]  # the engine's own
+    """As a double: Ibis' own goes to whole numbers of 64 bits first, which takes a seventh of the time of a count."""
 
 
 def ask(engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, run: Run, *wanted: Wanted) -> pa.Table | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import ibis
 import ibis.expr.types as ir
 
-from watchkeeper.telemetry.days import rows_of_days
+from watchkeeper.telemetry.days import floor, id_key, rows_of_days
 
 BINS = 200
 NO_SCORE = -1  # beside the codes of score_code
@@ -48,114 +49,146 @@ FIRST_PLACES = 10  # of a ranking: those that NDCG and the hit rate look at
 
 @dataclass(frozen=True)
 class OfRows:
-    """Which rows: by which segment field (none: all together), and whether an id's last prediction and last label alone count.
+    """Which rows: by which segment field (none: all together), by version or of one version, and whether an id's last prediction and last label alone
+    count.
 
     To tell the last takes several times as long as to count: it is asked for where an id repeats.
     """
 
     field: str = ""
+    by_version: bool = True
     last_only: bool = False
     last_label_only: bool = False
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (*(("version",) if self.by_version else ()), "day", *(("segment",) if self.field else ()))
+
+
+class Counting(Protocol):
+    """How outcomes of one kind are counted."""
+
+    def wanted(self, log: ir.Table) -> Mapping[str, ir.Value]:
+        """What is read of the predictions."""
+
+    def coded(self, rows: ir.Table) -> Mapping[str, ir.Value]:
+        """What of a joined row is needed to count it, in as few bytes as may be: an engine keeps all rows of a run."""
+
+    def cells(self, rows: ir.Table, keys: tuple[str, ...]) -> ir.Table:
+        """The counts of coded rows."""
+
 
 @dataclass(frozen=True)
+class CountOutcomes:
+    """Predictions of [first, end) joined with their labels: the cells of the kind, and (where `bucket` is not null) `n` labelled rows by `sign`, the
+    label as positive, negative or neither, and delay bucket. By the keys of the rows.
+    """
+
+    kind: OutcomeKind
+    of: OfRows
+
+    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
+        counting = COUNTING[self.kind]
+        rows = joined(log, labels, self.of, at=log.timestamp, **counting.wanted(log))
+        seconds = ibis.greatest(rows.known.delta(rows.at, unit="us").cast("float64") / 1e6, 0.0)
+        bucket = ibis.ifelse(rows.known.notnull(), floor((1 + seconds).log2() * OCTAVE).cast("int16"), None)
+        coded = rows.select(*self.of.keys, sign=is_positive(rows.label).fill_null(UNKNOWN).cast("int8"), bucket=bucket, **counting.coded(rows))
+        late = coded.filter(coded.bucket.notnull()).group_by(*self.of.keys, "sign", "bucket").agg(n=ibis._.count())
+        return _side_by_side(counting.cells(coded, self.of.keys), late)
+
+
 class CountDecisions:
-    """Rows of [first, end) by version, day, segment, score code, decision and label."""
+    """Rows by score code, decision and label."""
 
-    of: OfRows
+    def wanted(self, log: ir.Table) -> Mapping[str, ir.Value]:
+        return {"score": log.score, "prediction": log.prediction}
 
-    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = joined(log, labels, self.of, score=log.score, prediction=log.prediction)
+    def coded(self, rows: ir.Table) -> Mapping[str, ir.Value]:
         usual = (rows.score.abs() < _TOO_LARGE).fill_null(False)
-        coded = rows.mutate(
-            code=score_code(rows.score, missing=NO_SCORE),
-            said=ibis.coalesce(is_positive(rows.prediction), (rows.score >= 0.5).cast("int8"), UNKNOWN).cast("int8"),
-            y=is_positive(rows.label).fill_null(UNKNOWN).cast("int8"),
-            s=ibis.ifelse(usual, rows.score, 0.0),
-        )
-        return coded.group_by("version", "day", "segment", "code", "said", "y").agg(
-            n=coded.count(), s=coded.s.sum(), spread=(coded.s * (1 - coded.s)).sum()
-        )
+        return {
+            "code": score_code(rows.score, missing=NO_SCORE),
+            "said": ibis.coalesce(is_positive(rows.prediction), (rows.score >= 0.5).cast("int8"), UNKNOWN).cast("int8"),
+            "s": ibis.ifelse(usual, rows.score, 0.0),
+        }
+
+    def cells(self, rows: ir.Table, keys: tuple[str, ...]) -> ir.Table:
+        return rows.group_by(*keys, "code", "said", "sign").agg(n=rows.count(), s=rows.s.sum(), spread=(rows.s * (1 - rows.s)).sum())
 
 
-@dataclass(frozen=True)
 class CountClasses:
-    """Rows of [first, end) by version, day, segment, predicted class and class of the label, as text."""
+    """Rows by predicted class and class of the label, as text."""
 
-    of: OfRows
+    def wanted(self, log: ir.Table) -> Mapping[str, ir.Value]:
+        return {"prediction": log.prediction}
 
-    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = joined(log, labels, self.of, prediction=log.prediction)
-        coded = rows.mutate(said=rows.prediction.cast("string"), y=rows.label.cast("string"))
-        return coded.group_by("version", "day", "segment", "said", "y").agg(n=coded.count())
+    def coded(self, rows: ir.Table) -> Mapping[str, ir.Value]:
+        return {"said": rows.prediction.cast("string"), "y": rows.label.cast("string")}
+
+    def cells(self, rows: ir.Table, keys: tuple[str, ...]) -> ir.Table:
+        return rows.group_by(*keys, "said", "y").agg(n=rows.count())
 
 
-@dataclass(frozen=True)
 class SumErrors:
-    """Rows and the sums of NUMBER_SUMS of [first, end) by version, day and segment. e = predicted - observed, b that of the naive prediction."""
+    """Rows and the sums of NUMBER_SUMS. e = predicted - observed, b that of the naive prediction."""
 
-    of: OfRows
+    def wanted(self, log: ir.Table) -> Mapping[str, ir.Value]:
+        return {"prediction": log.prediction, "naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
 
-    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        wanted = {"prediction": log.prediction, "naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
-        rows = joined(log, labels, self.of, **wanted)
+    def coded(self, rows: ir.Table) -> Mapping[str, ir.Value]:
         f, y = _finite(rows.prediction), _finite(rows.label)
-        e, b = f - y, ibis.ifelse(f.notnull(), _finite(rows.naive) - y, None)
-        relative = ibis.ifelse(y != 0, (e / y).abs(), None)
-        width = ibis.ifelse(y.notnull(), _finite(rows.high) - _finite(rows.low), None)
-        summed = rows.select(
-            "version",
-            "day",
-            "segment",
-            "known",
-            e=e,
-            b=b,
-            r=relative,
-            w=width,
-            y=ibis.ifelse(f.notnull(), y, None),
-            is_covered=y.between(rows.low, rows.high),
-        )
-        e2, b2 = summed.e * summed.e, summed.b * summed.b
-        return summed.group_by("version", "day", "segment").agg(
-            rows=summed.count(),
-            labelled=summed.known.count(),
-            n=summed.e.count(),
-            error=summed.e.sum(),
+        e = f - y
+        return {
+            "e": e,
+            "b": ibis.ifelse(f.notnull(), _finite(rows.naive) - y, None),
+            "r": ibis.ifelse(y != 0, (e / y).abs(), None),
+            "w": ibis.ifelse(y.notnull(), _finite(rows.high) - _finite(rows.low), None),
+            "y": ibis.ifelse(f.notnull(), y, None),
+            "is_covered": y.between(rows.low, rows.high),
+        }
+
+    def cells(self, rows: ir.Table, keys: tuple[str, ...]) -> ir.Table:
+        e2, b2 = rows.e * rows.e, rows.b * rows.b
+        return rows.group_by(*keys).agg(
+            rows=rows.count(),
+            labelled=rows.bucket.count(),
+            n=rows.e.count(),
+            error=rows.e.sum(),
             error_2=e2.sum(),
             error_4=(e2 * e2).sum(),
-            absolute=summed.e.abs().sum(),
-            n_relative=summed.r.count(),
-            relative=summed.r.sum(),
-            relative_2=(summed.r * summed.r).sum(),
-            n_naive=summed.b.count(),
+            absolute=rows.e.abs().sum(),
+            n_relative=rows.r.count(),
+            relative=rows.r.sum(),
+            relative_2=(rows.r * rows.r).sum(),
+            n_naive=rows.b.count(),
             naive_2=b2.sum(),
             naive_4=(b2 * b2).sum(),
             error_2_naive_2=(e2 * b2).sum(),
-            n_interval=summed.w.count(),
-            covered=(summed.is_covered & summed.w.notnull()).cast("int64").sum(),
-            width=summed.w.sum(),
-            width_2=(summed.w * summed.w).sum(),
-            observed=summed.y.sum(),
-            observed_2=(summed.y * summed.y).sum(),
+            n_interval=rows.w.count(),
+            covered=(rows.is_covered & rows.w.notnull()).cast("int64").sum(),
+            width=rows.w.sum(),
+            width_2=(rows.w * rows.w).sum(),
+            observed=rows.y.sum(),
+            observed_2=(rows.y * rows.y).sum(),
         )
 
 
-@dataclass(frozen=True)
 class SumRankings:
-    """Rows and the sums of RANKING_SUMS of [first, end) by version, day and segment, over the queries with a relevant item.
+    """Rows and the sums of RANKING_SUMS, over the queries with a relevant item.
 
     The label is the relevance of an item, 0 without one; the order is that of `rank`. NDCG and hit rate are those of the first ten. Järvelin and
     Kekäläinen 2002; the gain is the relevance itself, as in stats.ranking.
     """
 
-    of: OfRows
+    def wanted(self, log: ir.Table) -> Mapping[str, ir.Value]:
+        return {"query": log.query_id, "rank": log["rank"], "id": log.id}
 
-    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = joined(log, labels, self.of, query=log.query_id, rank=log["rank"])
-        key = ("version", "day", "segment", "query")
-        rows = rows.mutate(
-            gain=ibis.ifelse(rows["query"].notnull() & rows["rank"].notnull(), ibis.greatest(_finite(rows.label), 0.0), 0.0).fill_null(0.0)
-        )
+    def coded(self, rows: ir.Table) -> Mapping[str, ir.Value]:
+        is_placed = rows["query"].notnull() & rows["rank"].notnull()
+        gain = ibis.ifelse(is_placed, ibis.greatest(_finite(rows.label), 0.0), 0.0).fill_null(0.0)
+        return {"query": rows["query"], "rank": rows["rank"], "id": rows.id, "gain": gain}
+
+    def cells(self, rows: ir.Table, keys: tuple[str, ...]) -> ir.Table:
+        key = (*keys, "query")
         placed = rows.mutate(
             place=ibis.row_number().over(ibis.window(group_by=key, order_by=[rows["rank"].asc(), rows.id])).cast("float64"),
             best=ibis.row_number().over(ibis.window(group_by=key, order_by=[rows.gain.desc(), rows.id])).cast("float64"),
@@ -164,7 +197,7 @@ class SumRankings:
         first = placed.place < FIRST_PLACES
         of_query = placed.group_by(*key).agg(
             rows=placed.count(),
-            labelled=placed.known.count(),
+            labelled=placed.bucket.count(),
             relevant=(placed.gain > 0).cast("float64").sum(),
             dcg=ibis.ifelse(first, placed.gain / (placed.place + 2).log2(), 0.0).sum(),
             ideal=ibis.ifelse(placed.best < FIRST_PLACES, placed.gain / (placed.best + 2).log2(), 0.0).sum(),
@@ -177,7 +210,7 @@ class SumRankings:
             precision=ibis.ifelse(counts, of_query.precisions / of_query.relevant, None),
             hit=ibis.ifelse(counts, of_query.hit, None),
         )
-        return judged.group_by("version", "day", "segment").agg(
+        return judged.group_by(*keys).agg(
             rows=judged["rows"].sum(),
             labelled=judged.labelled.sum(),
             queries=judged.ndcg.count(),
@@ -189,20 +222,12 @@ class SumRankings:
         )
 
 
-@dataclass(frozen=True)
-class CountDelays:
-    """Labelled rows of [first, end) by version, day, segment, label (positive, negative or neither) and delay bucket."""
-
-    of: OfRows
-
-    def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        rows = joined(log, labels, self.of, at=log.timestamp)
-        rows = rows.filter(rows.known.notnull())
-        seconds = ibis.greatest(rows.known.delta(rows.at, unit="us").cast("float64") / 1e6, 0.0)
-        coded = rows.mutate(
-            y=ibis.coalesce(is_positive(rows.label), UNKNOWN).cast("int8"), bucket=((1 + seconds).log2() * OCTAVE).floor().cast("int32")
-        )
-        return coded.group_by("version", "day", "segment", "y", "bucket").agg(n=coded.count())
+COUNTING: Mapping[OutcomeKind, Counting] = {
+    OutcomeKind.DECISIONS: CountDecisions(),
+    OutcomeKind.CLASSES: CountClasses(),
+    OutcomeKind.NUMBERS: SumErrors(),
+    OutcomeKind.RANKINGS: SumRankings(),
+}
 
 
 @dataclass(frozen=True)
@@ -212,16 +237,8 @@ class DaysOfLabels:
     since: int
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
-        new = labels.filter(labels.batch >= self.since).select("id").distinct()
-        return rows_of_days(log, False, id=log.id).semi_join(new, "id").select("day").distinct()
-
-
-QUERIES: Mapping[OutcomeKind, type[CountDecisions] | type[CountClasses] | type[SumErrors] | type[SumRankings]] = {
-    OutcomeKind.DECISIONS: CountDecisions,
-    OutcomeKind.CLASSES: CountClasses,
-    OutcomeKind.NUMBERS: SumErrors,
-    OutcomeKind.RANKINGS: SumRankings,
-}
+        new = labels.filter(labels.batch >= self.since).select(key=id_key(labels)).distinct()
+        return rows_of_days(log, False, key=id_key(log)).semi_join(new, "key").select("day").distinct()
 
 
 def is_positive(given: ir.Value) -> ir.Value:
@@ -236,18 +253,28 @@ def is_positive(given: ir.Value) -> ir.Value:
 
 
 def joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
-    """Predictions of [first, end) with segment, label and `known`, the time at which their first label became known."""
-    segment = log[f"s.{of.field}"] if of.field else ibis.literal("")
-    rows = rows_of_days(log, of.last_only, id=log.id, segment=segment.fill_null(""), **wanted)
-    told = _last_of_each(labels) if of.last_label_only else labels.select("id", "label", known=labels.timestamp)
-    return rows.left_join(told.filter(told.label.notnull()), "id")
+    """Predictions of [first, end) with their keys, label and `known`, the time at which their first label became known."""
+    segment = {"segment": log[f"s.{of.field}"].fill_null("")} if of.field else {}
+    rows = rows_of_days(log, of.last_only, by_version=of.by_version, key=id_key(log), **segment, **wanted)
+    told = labels.select("label", key=id_key(labels), known=labels.timestamp, batch=labels.batch, row=labels.row)
+    told = _last_of_each(told) if of.last_label_only else told.drop("batch", "row")
+    return rows.left_join(told.filter(told.label.notnull()), "key")
 
 
-def _last_of_each(labels: ir.Table) -> ir.Table:
-    newest_first = [labels.timestamp.desc(), labels.batch.desc(), labels.row.desc()]
-    of_id = ibis.window(group_by=labels.id, order_by=newest_first, rows=(None, None))
-    ranked = labels.select("id", "label", place=ibis.row_number().over(of_id), known=labels.timestamp.min().over(of_id))
+def _last_of_each(told: ir.Table) -> ir.Table:
+    newest_first = [told.known.desc(), told.batch.desc(), told.row.desc()]
+    of_id = ibis.window(group_by=told.key, order_by=newest_first, rows=(None, None))
+    ranked = told.select("key", "label", place=ibis.row_number().over(of_id), known=told.known.min().over(of_id))
     return ranked.filter(ranked.place == 0).drop("place")
+
+
+def _side_by_side(cells: ir.Table, delays: ir.Table) -> ir.Table:
+    """Both in one answer, so that the rows are joined once; a column that one has not is null there."""
+    kinds = dict(delays.schema().items()) | dict(cells.schema().items())
+    both = (
+        table.select(**{name: table[name] if name in table.columns else ibis.null(kind) for name, kind in kinds.items()}) for table in (cells, delays)
+    )
+    return ibis.union(*both)
 
 
 def score_code(score: ir.Value, *, missing: int) -> ir.Value:
@@ -257,7 +284,7 @@ def score_code(score: ir.Value, *, missing: int) -> ir.Value:
         (score < 0, 0),
         (score > 1, BINS + 1),
         (score == 1, BINS),
-        (score >= 0, (score * BINS).floor().cast("int16") + 1),
+        (score >= 0, floor(score * BINS).cast("int16") + 1),
         else_=missing,
     ).cast("int16")
 

@@ -6,20 +6,22 @@ Labels are looked for from a day before the prediction until `label_days` after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
+from itertools import repeat
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.columns import CountRows
 from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, runs_of
 from watchkeeper.telemetry.engines import Engine, Query
 from watchkeeper.telemetry.log import TelemetryLog
-from watchkeeper.telemetry.outcome_queries import OCTAVE, QUERIES, UNKNOWN, CountDelays, DaysOfLabels, OfRows, OutcomeKind
+from watchkeeper.telemetry.outcome_queries import OCTAVE, UNKNOWN, CountOutcomes, DaysOfLabels, OfRows, OutcomeKind
 from watchkeeper.wire import Stream
 
 Floats = NDArray[np.float64]
@@ -74,7 +76,17 @@ def day_outcomes(
         total = ask(engine, log, model, CountRows(last_only), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
         if total is None or not total.num_rows:
             continue
-        found += _of_run(kind, fields, run, answer, last_only, rows=int(total["n"].to_numpy().sum()))
+        versions = set(total["version"].to_pylist())
+        only = versions.pop() if len(versions) == 1 else None
+        of = OfRows(by_version=only is None, last_only=last_only)
+        for field in ("", *fields):
+            of = replace(of, field=field)
+            counted = answer(CountOutcomes(kind, of), field)
+            if counted is not None and not of.last_label_only and int(_rows_of(_cells_of(counted)).sum()) > int(total["n"].to_numpy().sum()):
+                of = replace(of, last_label_only=True)  # more joined rows than predictions: an id has several labels
+                counted = answer(CountOutcomes(kind, of), field)
+            if counted is not None:
+                found += _outcomes(kind, field, run, counted, only)
     return found
 
 
@@ -82,21 +94,6 @@ def label_wanted(labels: pa.Schema, label_days: int) -> Wanted:
     """The labels of a run's predictions."""
     label = {"label": logged_kind(labels, "label")}
     return Wanted(stream=Stream.LABELS, columns=label, before=DAY, after=timedelta(days=label_days))
-
-
-def _of_run(
-    kind: OutcomeKind, fields: Collection[str], run: Run, answer: Callable[[Query, str], pa.Table | None], last_only: bool, *, rows: int
-) -> Iterator[DayOutcomes]:
-    """More joined rows than predictions: an id has several labels, and they are counted again by the last."""
-    of = OfRows(last_only=last_only)
-    for field in ("", *fields):
-        of = replace(of, field=field)
-        counted = answer(QUERIES[kind](of), field)
-        if counted is not None and not of.last_label_only and int(_rows_of(counted).sum()) > rows:
-            of = replace(of, last_label_only=True)
-            counted = answer(QUERIES[kind](of), field)
-        if counted is not None:
-            yield from _outcomes(kind, field, run, counted, answer(CountDelays(of), field))
 
 
 def days_of_labels(
@@ -120,14 +117,13 @@ def delay_bounds(buckets: Floats) -> Floats:
     return np.asarray(2.0 ** ((buckets + 1) / OCTAVE) - 1)
 
 
-def _outcomes(kind: OutcomeKind, field: str, run: Run, counted: pa.Table, delays: pa.Table | None) -> Iterator[DayOutcomes]:
-    """The answers of a run, split by version, day and segment."""
-    delayed = _by_key(delays, run) if delays is not None else {}
-    groups = _by_key(counted, run)
+def _outcomes(kind: OutcomeKind, field: str, run: Run, answer: pa.Table, version: str | None) -> Iterator[DayOutcomes]:
+    """The answer of a run, split by version, day and segment."""
+    counted, delays = _cells_of(answer), answer.filter(pc.is_valid(answer["bucket"]))
+    groups, delayed = (_by_key(table, run, version) for table in (counted, delays))
     kept = _largest(groups, counted) if field else {segment for _, _, segment in groups}
     classes = _classes(counted) if kind is OutcomeKind.CLASSES else ()
-    cells = _cells(kind, counted, classes)
-    late = _columns(delays, ("y", "bucket", "n")) if delays is not None else np.zeros((0, 3))
+    cells, late = _cells(kind, counted, classes), _columns(delays, ("sign", "bucket", "n"))
     for key in sorted(groups):
         version, day, segment = key
         if segment not in kept or (field and not segment):
@@ -157,7 +153,7 @@ def _totals(kind: OutcomeKind, counted: pa.Table, cells: Floats, part: list[int]
 
 def _cells(kind: OutcomeKind, counted: pa.Table, classes: tuple[str, ...]) -> Floats:
     if kind is OutcomeKind.DECISIONS:
-        return _columns(counted, ("code", "said", "y", "n", "s", "spread"))
+        return _columns(counted, ("code", "said", "sign", "n", "s", "spread"))
     if kind.sums:
         return _columns(counted, kind.sums)
     place = {name: index for index, name in enumerate(classes)} | {None: UNKNOWN}
@@ -189,13 +185,18 @@ def _rows_of(counted: pa.Table) -> NDArray[np.int64]:
     return np.asarray(counted["rows" if "rows" in counted.column_names else "n"].to_numpy(), dtype=np.int64)
 
 
-def _by_key(table: pa.Table, run: Run) -> dict[Key, list[int]]:
+def _by_key(table: pa.Table, run: Run, version: str | None) -> dict[Key, list[int]]:
     """Places of the rows of each version, day and segment."""
     found: dict[Key, list[int]] = defaultdict(list)
-    keys = zip(table["version"].to_pylist(), map(run.day, table["day"].to_pylist()), table["segment"].to_pylist(), strict=True)
-    for index, key in enumerate(keys):
-        found[key].append(index)
+    segments = table["segment"].to_pylist() if "segment" in table.column_names else repeat("", len(table))
+    for index, (key, segment) in enumerate(zip(run.keys(table, version), segments, strict=True)):
+        found[(*key, segment)].append(index)
     return found
+
+
+def _cells_of(answer: pa.Table) -> pa.Table:
+    """The part of an answer that is no delays."""
+    return answer.filter(pc.is_null(answer["bucket"]))
 
 
 def _columns(table: pa.Table, names: Iterable[str]) -> Floats:

@@ -1,0 +1,21 @@
+"""How long a test waits for what must come.
+
+A test goes on as soon as it has come; the limit only says when to give up, so it is one for all and fits the slowest machine. What is
+slow is shown by `make bench`, never by a test that waited too long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+PATIENCE = 300.0
+"""Seconds."""
+
+
+def wait_until(is_so: Callable[[], bool], *, what: str = "") -> None:
+    """Look again and again until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what or is_so}"
+        time.sleep(0.02)
