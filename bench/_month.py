@@ -50,7 +50,7 @@ class Repeated(TelemetryLog):
 def main(folder: Path, what: str) -> None:
     log = (Repeated if what == "repeated" else TelemetryLog)(folder)
     layout = make_bins(sent := pq.read_table(folder / SENT))
-    engine = engines.get("duckdb").connect(memory_mb=800, threads=2)
+    engine = engines.get("duckdb").connect(memory_mb=512, threads=2)  # as settings.profile_memory_mb
     before, month = ([first + n * DAY for n in range(generated.DAYS)] for first in (generated.REFERENCE_FROM, generated.ANALYSIS_FROM))
 
     def columns(days: list[date]) -> list[DayProfile]:

@@ -72,6 +72,11 @@ DAYS = [date(2026, 3, 28) + timedelta(days=n) for n in range(4)]  # the clocks o
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
+def answered(engine, query, source, **moments):
+    with engine.reading(source, **moments) as rows:
+        return rows.run(query)
+
+
 @pytest.fixture
 def engine(each_engine):
     return each_engine
@@ -291,7 +296,7 @@ def test_postgres_counts_a_table_where_it_is_and_in_utc(postgres):
     names = {"id": "Id", "timestamp": "at", "score": "proba", "version": "Version", "batch": "Id", "row": "Id"}
     source = TableSource(table=("Sales", "Scored %"), columns=columns, names=names)
 
-    counted = engine.run(count_scores, source, moments={"first": START - timedelta(hours=2), "end": START})
+    counted = answered(engine, count_scores, source, moments={"first": START - timedelta(hours=2), "end": START})
     engine.close()
 
     quarters = {int(quarter) for quarter in counted["quarter"].to_pylist()}
@@ -304,7 +309,7 @@ def test_postgres_names_a_table_that_it_cannot_read_and_writes_nothing(postgres)
     engine = connected("postgres", postgres)
 
     with pytest.raises(InvalidInput, match=r"The table public.nothing cannot be read: relation .* does not exist"):
-        engine.run(lambda table: table.count().as_table(), TableSource(table=("public", "nothing"), columns={"id": "string"}))
+        answered(engine, lambda table: table.count().as_table(), TableSource(table=("public", "nothing"), columns={"id": "string"}))
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         engine.connection.execute("CREATE TABLE mine (x int)")
     engine.close()
@@ -319,7 +324,7 @@ def test_postgres_says_that_nobody_answers_and_keeps_the_password_to_itself():
 
 def test_duckdb_reads_no_table_of_a_database(reference):
     with pytest.raises(InvalidInput, match="DuckDB reads files"):
-        reference.run(lambda table: table.count().as_table(), TableSource(table=("t",), columns={"id": "string"}))
+        answered(reference, lambda table: table.count().as_table(), TableSource(table=("t",), columns={"id": "string"}))
 
 
 @pytest.mark.parametrize("left", EDGES)
@@ -333,7 +338,7 @@ def test_an_engine_reckons_as_ieee_754_says(engine, tmp_path, left):
         x, y = table["f.x"], table["f.y"]
         return table.select("row", x=x, y=y, add=x + y, sub=x - y, mul=x * y, div=ibis.ifelse(y != 0, x / y, None)).order_by("row").limit(len(EDGES))
 
-    found = engine.run(reckoned, source).to_pydict()
+    found = answered(engine, reckoned, source).to_pydict()
 
     for index, (x, y) in enumerate(zip(found["x"], found["y"], strict=True)):
         if x is None or y is None:
@@ -349,7 +354,7 @@ def test_an_engine_reckons_as_ieee_754_says(engine, tmp_path, left):
 
 def test_an_engine_says_that_files_are_gone(engine, tmp_path):
     with pytest.raises(FilesGone):
-        engine.run(lambda table: table.count().as_table(), Source(files=[str(tmp_path / "none.parquet")], columns={"id": "string"}))
+        answered(engine, lambda table: table.count().as_table(), Source(files=[str(tmp_path / "none.parquet")], columns={"id": "string"}))
 
 
 def test_an_unknown_engine_is_named_with_those_that_are_known():

@@ -5,10 +5,10 @@ One grouped count per column: as fast as one scan for all of them, and its memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from functools import partial
 from uuid import UUID
 
 import ibis
@@ -31,9 +31,9 @@ from watchkeeper.telemetry.bins import (
     Layout,
     count_groups,
 )
-from watchkeeper.telemetry.days import Run, Wanted, ask, ask_in_batches, floor, ibis_kind, rows_of_days, runs_of
+from watchkeeper.telemetry.days import Run, Wanted, floor, ibis_kind, read, rows_of_days, runs_of
 from watchkeeper.telemetry.derived import VectorMeasure, as_double
-from watchkeeper.telemetry.engines import Engine, Query
+from watchkeeper.telemetry.engines import Engine, Query, Reading
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.vector_counts import FetchVectors, batch_rows, count_vectors, vector_layouts
 from watchkeeper.wire import Stream
@@ -43,7 +43,6 @@ _OUTSIDE = (NULL, INFINITE, OVER_MAXIMUM, OVER_BINS, UNDER_BINS, UNDER_MINIMUM) 
 _PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], dtype=np.int64)  # by code: x = high is in the last bin
 
 Ints = NDArray[np.int64]
-Answer = Callable[..., pa.Table | None]
 Places = dict[tuple[str, date], int]
 FETCH_AT_MOST = 50_000  # rows
 NUMBERS_AT_ONCE = 4_000_000  # of vectors: 32 MB
@@ -60,11 +59,11 @@ class DayProfile:
 
 @dataclass(frozen=True)
 class CountRows:
-    """Rows of [first, end) by version and day since `first`."""
+    """Rows of [first, end) of the first table, by version and day since `first`."""
 
     last_only: bool = False
 
-    def __call__(self, log: ir.Table) -> ir.Table:
+    def __call__(self, log: ir.Table, *_: ir.Table) -> ir.Table:
         return rows_of_days(log, self.last_only).group_by("version", "day").agg(n=ibis._.count())
 
 
@@ -147,44 +146,42 @@ def column_profiles(
     """
     kinds = {field.name: ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
     vectors = {name: part for name, part in vector_layouts(layout).items() if kinds.get(name, "").startswith("array")}
+    wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds.get(name, "float64") for name in layout.reads})
+    logged = [name for name in layout.reads if name in kinds]
     profiles: list[DayProfile] = []
     for run in runs_of(days, zone):
 
-        def answer(query: Query, *names: str, run: Run = run) -> pa.Table | None:
-            wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds.get(name, "float64") for name in names})
-            return ask(engine, log, model, query, run, wanted)
+        def count(rows: Reading, run: Run = run) -> tuple[Places, list[ColumnCounts]]:
+            places, counted = _counted(layout, run, rows, logged, last_only, fetch_at_most)
+            for name, part in vectors.items() if places else ():
+                with closing(rows.batches(FetchVectors(name, last_only), rows=batch_rows(part, numbers_at_once))) as batches:
+                    found = count_vectors(part, name, run, places, batches)
+                for whole, more in zip(counted, found, strict=True):
+                    _put(layout, whole, part, more)
+            return places, counted
 
-        places, counted = _counted(layout, run, answer, [name for name in layout.reads if name in kinds], last_only, fetch_at_most)
-        for name, part in vectors.items() if places else ():
-            wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds[name]})
-            count = partial(count_vectors, part, name, run, places)
-            found = ask_in_batches(engine, log, model, FetchVectors(name, last_only), run, wanted, rows=batch_rows(part, numbers_at_once), take=count)
-            for whole, more in zip(counted, found or (), strict=True):
-                _put(layout, whole, part, more)
+        places, counted = read(engine, log, model, run, wanted, take=count) or ({}, [])
         profiles += [DayProfile(version=version, day=day, counts=counted[place]) for (version, day), place in sorted(places.items())]
     return profiles
 
 
 def _counted(
-    layout: Layout, run: Run, answer: Answer, logged: Collection[str], last_only: bool, fetch_at_most: int
+    layout: Layout, run: Run, rows: Reading, logged: Collection[str], last_only: bool, fetch_at_most: int
 ) -> tuple[Places, list[ColumnCounts]]:
     """The counts of each version and day, and their places among them. Of vectors only whether they are there."""
     flags = [column.name for column in layout.columns if column.kind == "presence" and column.name in logged]
     lists = [column.derived.column for column in layout.columns if isinstance(column.derived, VectorMeasure)]
     names = [name for name in logged if name not in (*flags, *lists)]
-    fetched = answer(FetchRows(tuple(names), fetch_at_most + 1, last_only, tuple(flags)), *names, *flags)
-    if fetched is None or not fetched.num_rows:
-        return {}, []
+    fetched = rows.run(FetchRows(tuple(names), fetch_at_most + 1, last_only, tuple(flags)))
     few = fetched.num_rows <= fetch_at_most
-    rows = fetched if few else answer(CountRows(last_only))
-    assert rows is not None
-    keys = list(run.keys(rows))
+    told = fetched if few else rows.run(CountRows(last_only))
+    keys = list(run.keys(told))
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     groups = np.array([places[key] for key in keys], dtype=np.int64)
     if few:
         return places, count_groups(layout, fetched, groups, len(places))
-    totals = np.bincount(groups, weights=rows["n"].to_numpy(), minlength=len(places)).astype(np.int64)
-    return places, _count_each(layout, run, answer, logged, last_only, places, totals)
+    totals = np.bincount(groups, weights=told["n"].to_numpy(), minlength=len(places)).astype(np.int64)
+    return places, _count_each(layout, run, rows, logged, last_only, places, totals)
 
 
 def _put(layout: Layout, counts: ColumnCounts, part: Layout, counted: ColumnCounts) -> None:
@@ -198,7 +195,7 @@ def _put(layout: Layout, counts: ColumnCounts, part: Layout, counted: ColumnCoun
 
 
 def _count_each(
-    layout: Layout, run: Run, answer: Answer, logged: Collection[str], last_only: bool, places: Places, totals: Ints
+    layout: Layout, run: Run, rows: Reading, logged: Collection[str], last_only: bool, places: Places, totals: Ints
 ) -> list[ColumnCounts]:
     """One grouped count per column: any number of rows in the same memory."""
     counts = np.zeros((len(places), layout.width), dtype=np.int64)
@@ -208,11 +205,11 @@ def _count_each(
     for index, column in enumerate(layout.columns):
         part = counts[:, layout.slices[column.name]]
         is_counted = any(name in logged for name in column.reads) and not isinstance(column.derived, VectorMeasure)
-        table = answer(_query(column, last_only, by_version=only is None), *column.reads) if is_counted else None
+        table = rows.run(_query(column, last_only, by_version=only is None)) if is_counted else None
         if table is None:
             part[:, column.null_place] = totals
             continue
-        groups = np.array([places[key] for key in run.keys(table, only)], dtype=np.int64)
+        groups = run.places(table, places, only)
         np.add.at(part, (groups, _table_places(column, table)), table["n"].to_numpy())
         if column.kind == "number":
             finite = table["code"].to_numpy() > _INFINITE

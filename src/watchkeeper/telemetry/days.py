@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import repeat
@@ -12,9 +11,11 @@ from uuid import UUID
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Reading, Source
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.times import MICROSECOND
 from watchkeeper.wire import Stream
@@ -49,6 +50,13 @@ class Run:
     def day(self, index: int) -> date:
         """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
         return self.days[min(index, len(self.days) - 1)]
+
+    def places(self, answer: pa.Table, of: Mapping[tuple[str, date], int], version: str | None = None) -> NDArray[np.int64]:
+        """The place of each row of a query's answer by its version and day."""
+        versions = (pa.repeat(version, len(answer)) if version is not None else answer["version"].combine_chunks()).dictionary_encode()
+        days = np.minimum(answer["day"].to_numpy(), len(self.days) - 1)
+        table = np.array([[of.get((name, day), -1) for day in self.days] for name in versions.dictionary.to_pylist()], dtype=np.int64)
+        return np.asarray(table.reshape(-1, len(self.days))[versions.indices.to_numpy(), days])
 
     def keys(self, answer: pa.Table, version: str | None = None) -> Iterator[tuple[str, date]]:
         """Version and day of each row of a query's answer; `version` is that of all rows of an answer that names none."""
@@ -109,41 +117,27 @@ def floor(x: float) -> float:  # type: ignore[empty-body]  # the engine's own
     """As a double: Ibis' own goes to whole numbers of 64 bits first, which takes a seventh of the time of a count."""
 
 
-def ask(engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, run: Run, *wanted: Wanted) -> pa.Table | None:
-    """The query's answer for a run; None when the log has no file of the first stream there."""
-    return _read(log, model, run, wanted, lambda sources: engine.run(query, *sources, moments={"first": run.first, "end": run.end}))
+def read(engine: Engine, log: TelemetryLog, model: UUID | str, run: Run, *wanted: Wanted, take: Callable[[Reading], Taken]) -> Taken | None:
+    """What `take` makes of the rows of a run; None when the log has no file of the first stream there.
 
-
-def ask_in_batches(
-    engine: Engine,
-    log: TelemetryLog,
-    model: UUID | str,
-    query: Query,
-    run: Run,
-    *wanted: Wanted,
-    rows: int,
-    take: Callable[[Iterator[pa.RecordBatch]], Taken],
-) -> Taken | None:
-    """What `take` makes of the answer, read about so many rows at a time; it begins anew when files were compacted away meanwhile."""
-
-    def read(sources: Sequence[Source]) -> Taken:
-        with closing(engine.batches(query, *sources, moments={"first": run.first, "end": run.end}, rows=rows)) as batches:
-            return take(batches)
-
-    return _read(log, model, run, wanted, read)
-
-
-def _read(log: TelemetryLog, model: UUID | str, run: Run, wanted: Sequence[Wanted], read: Callable[[Sequence[Source]], Taken]) -> Taken | None:
+    It begins anew when files were compacted away meanwhile.
+    """
     for attempt in range(_READS):
         sources = [_source(log, model, run, stream) for stream in wanted]
         if not sources[0].files:
             return None
         try:
-            return read(sources)
+            with engine.reading(*sources, moments={"first": run.first, "end": run.end}) as rows:
+                return take(rows)
         except FilesGone:
             if attempt == _READS - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def ask(engine: Engine, log: TelemetryLog, model: UUID | str, query: Query, run: Run, *wanted: Wanted) -> pa.Table | None:
+    """The answer of one query."""
+    return read(engine, log, model, run, *wanted, take=lambda rows: rows.run(query))
 
 
 def logged_kind(schema: pa.Schema, column: str) -> str:

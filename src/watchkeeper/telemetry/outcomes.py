@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
+from functools import partial
 from itertools import repeat
 from uuid import UUID
 
@@ -18,8 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.columns import CountRows
-from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, runs_of
-from watchkeeper.telemetry.engines import Engine, Query
+from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, read, runs_of
+from watchkeeper.telemetry.engines import Engine, Reading
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OCTAVE, UNKNOWN, CountOutcomes, DaysOfLabels, OfRows, OutcomeKind
 from watchkeeper.wire import Stream
@@ -65,28 +66,27 @@ def day_outcomes(
     predictions, labels = (log.schema(model, stream) for stream in (Stream.PREDICTIONS, Stream.LABELS))
     numbers = ("score", "score.naive", "score.low", "score.high")
     columns = dict.fromkeys(numbers, "float64") | {"query_id": "string", "rank": "float64", "prediction": logged_kind(predictions, "prediction")}
-    labels_of = label_wanted(labels, label_days)
+    wanted = Wanted(stream=Stream.PREDICTIONS, columns=columns | {f"s.{field}": "string" for field in fields})
     found: list[DayOutcomes] = []
     for run in runs_of(days, zone):
+        counted = partial(_counted, kind, ("", *fields), run, last_only)
+        found += read(engine, log, model, run, wanted, label_wanted(labels, label_days), take=counted) or ()
+    return found
 
-        def answer(query: Query, field: str, run: Run = run) -> pa.Table | None:
-            segment = {f"s.{field}": "string"} if field else {}
-            return ask(engine, log, model, query, run, Wanted(stream=Stream.PREDICTIONS, columns=columns | segment), labels_of)
 
-        total = ask(engine, log, model, CountRows(last_only), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
-        if total is None or not total.num_rows:
-            continue
-        versions = set(total["version"].to_pylist())
-        only = versions.pop() if len(versions) == 1 else None
-        of = OfRows(by_version=only is None, last_only=last_only)
-        for field in ("", *fields):
-            of = replace(of, field=field)
-            counted = answer(CountOutcomes(kind, of), field)
-            if counted is not None and not of.last_label_only and int(_rows_of(_cells_of(counted)).sum()) > int(total["n"].to_numpy().sum()):
-                of = replace(of, last_label_only=True)  # more joined rows than predictions: an id has several labels
-                counted = answer(CountOutcomes(kind, of), field)
-            if counted is not None:
-                found += _outcomes(kind, field, run, counted, only)
+def _counted(kind: OutcomeKind, fields: Collection[str], run: Run, last_only: bool, rows: Reading) -> list[DayOutcomes]:
+    total = rows.run(CountRows(last_only))
+    versions = set(total["version"].to_pylist())
+    only = versions.pop() if len(versions) == 1 else None
+    of = OfRows(by_version=only is None, last_only=last_only)
+    found: list[DayOutcomes] = []
+    for field in fields if total.num_rows else ():
+        of = replace(of, field=field)
+        counted = rows.run(CountOutcomes(kind, of))
+        if not of.last_label_only and int(_rows_of(_cells_of(counted)).sum()) > int(total["n"].to_numpy().sum()):
+            of = replace(of, last_label_only=True)  # more joined rows than predictions: an id has several labels
+            counted = rows.run(CountOutcomes(kind, of))
+        found += _outcomes(kind, field, run, counted, only)
     return found
 
 

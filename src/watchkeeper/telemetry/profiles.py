@@ -135,7 +135,8 @@ def _count(engine: Engine, log: TelemetryLog, model: UUID | str, first: datetime
         if not files:
             return None
         try:
-            return engine.run(count_scores, Source(files=files, columns=_COLUMNS), moments={"first": first, "end": end})
+            with engine.reading(Source(files=files, columns=_COLUMNS), moments={"first": first, "end": end}) as rows:
+                return rows.run(count_scores)
         except FilesGone:
             if attempt == _READS - 1:
                 raise

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import ibis.expr.types as ir
-import numpy as np
 import pyarrow as pa
 
 from watchkeeper.telemetry.bins import ColumnCounts, Layout, count_groups
@@ -50,8 +49,6 @@ def count_vectors(
     found = [ColumnCounts.empty(layout) for _ in places]
     for batch in batches:
         rows = pa.Table.from_batches([batch])
-        keys = list(run.keys(rows))
-        groups = np.array([places[key] for key in keys], dtype=np.int64)
-        counted = count_groups(layout, rows.select(["vector"]).rename_columns([name]), groups, len(places))
+        counted = count_groups(layout, rows.select(["vector"]).rename_columns([name]), run.places(rows, places), len(places))
         found = [before + more for before, more in zip(found, counted, strict=True)]
     return found

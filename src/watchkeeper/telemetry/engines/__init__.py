@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -52,18 +53,23 @@ class FilesGone(Exception):
     """Files of the list were compacted and vacuumed away meanwhile: ask the log for a new list."""
 
 
+class Reading(Protocol):
+    """Tables that are open to be asked, as often as one likes."""
+
+    def run(self, query: Query) -> pa.Table:
+        """The query's answer. Raises FilesGone."""
+
+    def batches(self, query: Query, *, rows: int) -> Generator[pa.RecordBatch, None, None]:
+        """The same answer, about so many rows at a time: one of any size in little memory. Read to its end or closed before the next question."""
+
+
 class Engine(Protocol):
-    def run(self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> pa.Table:
-        """The query's answer over its tables, in the order of the sources.
+    def reading(self, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> AbstractContextManager[Reading]:
+        """Opens tables, which queries get in the order of the sources. One reading at a time.
 
         `moments` are further columns of the first one with one value each, so that a query is the same expression for every window and an
         engine may keep its SQL. Raises FilesGone, and InvalidInput for a source that the engine cannot read.
         """
-
-    def batches(
-        self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None, rows: int
-    ) -> Generator[pa.RecordBatch, None, None]:
-        """The same answer, about so many rows at a time: one of any size in little memory. Read to its end or closed before the engine is used again."""
 
     def close(self) -> None: ...
 

@@ -6,7 +6,9 @@ Memory is bounded: what does not fit goes to a temporary folder. One engine belo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -16,7 +18,7 @@ import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
 from watchkeeper.core.errors import InvalidInput
-from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source, TableSource
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Reading, Source, TableSource
 from watchkeeper.telemetry.parquet import parquet
 
 _VIEW = "log"
@@ -34,30 +36,43 @@ class DuckDB:
         self.connection = duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "threads": threads, "temp_directory": tempfile.gettempdir()})
         self.connection.execute("SET TimeZone = 'UTC'").fetchall()
 
-    def run(self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> pa.Table:
+    @contextmanager
+    def reading(self, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> Iterator[Reading]:
+        files = [_readable(source) for source in sources]
         try:
-            return self._asked(query, sources, moments or {}).to_arrow_table()
+            for place, source in enumerate(files):
+                rows_of(self.connection, source, {} if place else moments or {}).create_view(f"{_VIEW}_{place}")
+            yield _Reading(self.connection, tuple(tuple(source.columns.items()) for source in files), tuple(moments or ()))
         except duckdb.IOException as problem:
             raise FilesGone(str(problem)) from problem
 
-    def batches(
-        self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None, rows: int
-    ) -> Generator[pa.RecordBatch, None, None]:
-        try:
-            yield from self._asked(query, sources, moments or {}).to_arrow_reader(rows)
-        except (duckdb.IOException, OSError) as problem:  # a reader tells DuckDB's errors as Arrow's
-            raise FilesGone(str(problem)) from problem
-
-    def _asked(self, query: Query, sources: Sequence[Source | TableSource], moments: Mapping[str, datetime]) -> duckdb.DuckDBPyRelation:
-        for place, source in enumerate(sources):
-            if isinstance(source, TableSource):
-                raise InvalidInput("DuckDB reads files, not tables of a database.", remedy="Ask the engine of that database.")
-            rows_of(self.connection, source, {} if place else moments).create_view(f"{_VIEW}_{place}")
-        shapes = tuple(tuple(source.columns.items()) for source in sources)
-        return self.connection.sql(_sql(query, shapes, tuple(moments)))
-
     def close(self) -> None:
         self.connection.close()
+
+
+@dataclass(frozen=True)
+class _Reading:
+    connection: duckdb.DuckDBPyConnection
+    shapes: tuple[tuple[tuple[str, str], ...], ...]
+    moments: tuple[str, ...]
+
+    def run(self, query: Query) -> pa.Table:
+        return self._asked(query).to_arrow_table()
+
+    def batches(self, query: Query, *, rows: int) -> Generator[pa.RecordBatch, None, None]:
+        try:
+            yield from self._asked(query).to_arrow_reader(rows)
+        except OSError as problem:  # a reader tells DuckDB's errors as Arrow's
+            raise FilesGone(str(problem)) from problem
+
+    def _asked(self, query: Query) -> duckdb.DuckDBPyRelation:
+        return self.connection.sql(_sql(query, self.shapes, self.moments))
+
+
+def _readable(source: Source | TableSource) -> Source:
+    if isinstance(source, TableSource):
+        raise InvalidInput("DuckDB reads files, not tables of a database.", remedy="Ask the engine of that database.")
+    return source
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, source: Source, moments: Mapping[str, datetime]) -> duckdb.DuckDBPyRelation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from watchkeeper.core.errors import InvalidInput, Unavailable
-from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Source, TableSource
+from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Reading, Source, TableSource
 from watchkeeper.telemetry.engines._postgres_sql import VIEW, Shape, compiled, quoted
 from watchkeeper.telemetry.engines.duckdb import rows_of
 
@@ -51,34 +52,19 @@ class Postgres:
     def __init__(self, connection: psycopg.Connection) -> None:
         self.connection = connection
 
-    def run(self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> pa.Table:
-        with self._prepared(query, sources, moments or {}) as (text, schema):
-            rows = self.connection.execute(_sql(text), binary=True).fetchall()
-        return _arrow(rows, schema)
-
-    def batches(
-        self, query: Query, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None, rows: int
-    ) -> Generator[pa.RecordBatch, None, None]:
-        with self._prepared(query, sources, moments or {}) as (text, schema), self.connection.cursor("batches", binary=True) as cursor:
-            cursor.execute(_sql(text))
-            while fetched := cursor.fetchmany(rows):
-                yield from _arrow(fetched, schema).to_batches()
+    @contextmanager
+    def reading(self, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> Iterator[Reading]:
+        """Asks in one transaction, which sees one state of the tables."""
+        given = [dict(moments or {}), *({} for _ in sources[1:])]
+        with self._transaction(may_copy=any(isinstance(source, Source) for source in sources)):
+            views = [self._view(place, source, given[place]) for place, source in enumerate(sources)]
+            try:
+                yield _Reading(self.connection, ", ".join(views), tuple(_shape(source, names) for source, names in zip(sources, given, strict=True)))
+            except psycopg.errors.QueryCanceled as problem:
+                raise Unavailable("PostgreSQL gave up a query that took too long.", remedy="Give the time column an index.") from problem
 
     def close(self) -> None:
         self.connection.close()
-
-    @contextmanager
-    def _prepared(self, query: Query, sources: Sequence[Source | TableSource], moments: Mapping[str, datetime]) -> Iterator[tuple[str, pa.Schema]]:
-        """The query as SQL and what its answer looks like, in a transaction that has its tables."""
-        given = [dict(moments), *({} for _ in sources[1:])]
-        text, schema = compiled(query, tuple(_shape(source, names) for source, names in zip(sources, given, strict=True)))
-        with self._transaction(may_copy=any(isinstance(source, Source) for source in sources)):
-            views = [self._view(place, source, given[place]) for place, source in enumerate(sources)]
-            joined = f"{', '.join(views)}, {text.removeprefix('WITH ')}" if text.startswith("WITH ") else f"{', '.join(views)} {text}"
-            try:
-                yield f"WITH {joined}", schema
-            except psycopg.errors.QueryCanceled as problem:
-                raise Unavailable("PostgreSQL gave up a query that took too long.", remedy="Give the time column an index.") from problem
 
     @contextmanager
     def _transaction(self, *, may_copy: bool) -> Iterator[None]:
@@ -117,6 +103,29 @@ class Postgres:
                 for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     copy.write_row([value.replace("\0", "") if isinstance(value, str) else value for value in row])
         return [column for column, _ in columns], name
+
+
+@dataclass(frozen=True)
+class _Reading:
+    connection: psycopg.Connection
+    views: str
+    shapes: tuple[Shape, ...]
+
+    def run(self, query: Query) -> pa.Table:
+        text, schema = self._compiled(query)
+        return _arrow(self.connection.execute(text, binary=True).fetchall(), schema)
+
+    def batches(self, query: Query, *, rows: int) -> Generator[pa.RecordBatch, None, None]:
+        text, schema = self._compiled(query)
+        with self.connection.cursor("batches", binary=True) as cursor:
+            cursor.execute(text)
+            while fetched := cursor.fetchmany(rows):
+                yield from _arrow(fetched, schema).to_batches()
+
+    def _compiled(self, query: Query) -> tuple[sql.SQL, pa.Schema]:
+        """The query as SQL over the views, and what its answer looks like."""
+        text, schema = compiled(query, self.shapes)
+        return _sql(f"WITH {self.views}, {text.removeprefix('WITH ')}" if text.startswith("WITH ") else f"WITH {self.views} {text}"), schema
 
 
 def _shape(source: Source | TableSource, moments: Mapping[str, datetime]) -> Shape:
