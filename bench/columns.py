@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from watchkeeper.wire import Stream
 DAYS, A_DAY, NUMBERS, LEVELS = 30, 100_000, 20, (10, 50, 100, 500, 1000)
 FIRST, MODEL = date(2026, 1, 1), "00000000-0000-4000-8000-000000000001"
 YEAR = 365
+ROUNDS = 3  # one after the other by turns; the best counts
 
 
 def run() -> Iterator[Row]:
@@ -41,15 +43,21 @@ def run() -> Iterator[Row]:
         engine = engines.get("duckdb").connect(memory_mb=800, threads=2)
         days = [FIRST + timedelta(days=day) for day in range(DAYS)]
 
-        whole, profiles = _timed(lambda: column_profiles(engine, log, MODEL, layout, days, UTC, last_only=False))
-        bare, _ = _timed(lambda: _bare(log, layout))
+        first, profiles = _timed(lambda: column_profiles(engine, log, MODEL, layout, days, UTC, last_only=False))
+        whole, bare = inf, inf
+        for _ in range(ROUNDS):
+            whole = min(whole, _timed(lambda: column_profiles(engine, log, MODEL, layout, days, UTC, last_only=False))[0])
+            bare = min(bare, _timed(lambda: _bare(log, layout))[0])
         more, _ = _timed(lambda: column_profiles(engine, log, MODEL, derived, days, UTC, last_only=False))
         one, _ = _timed(lambda: column_profiles(engine, log, MODEL, layout, days[-1:], UTC, last_only=False))
         year = _year(layout, reference, profiles)
         judged, _ = _timed(lambda: column_drifts(year, list(layout.slices), DriftLimits()))
     rows = DAYS * A_DAY
-    yield Row(f"columns: {rows:,} rows x {NUMBERS + len(LEVELS)} columns counted by the day", f"{whole:.1f} s, {rows / whole:,.0f} rows/s")
-    yield Row("columns: the same counts by DuckDB's own SQL", f"{bare:.1f} s, ratio {whole / bare:.2f}", "<= 1.3", met=whole / bare <= 1.3)
+    yield Row(
+        f"columns: {rows:,} rows x {NUMBERS + len(LEVELS)} columns counted by the day",
+        f"{whole:.2f} s, {rows / whole:,.0f} rows/s; {first:.2f} s the first time",
+    )
+    yield Row("columns: the same counts by DuckDB's own SQL", f"{bare:.2f} s, ratio {whole / bare:.2f}", "<= 1.3", met=whole / bare <= 1.3)
     yield Row("columns: with the unusual values of each row", f"{more:.1f} s, ratio {more / whole:.2f}", "<= 1.5", met=more / whole <= 1.5)
     yield Row(f"columns: one more day of {A_DAY:,} rows", f"{one:.2f} s")
     yield Row(f"columns: drift of {len(layout.columns)} columns from a year of days", f"{judged * 1000:.0f} ms", "<= 50 ms", met=judged <= 0.05)

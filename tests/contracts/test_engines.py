@@ -158,7 +158,7 @@ def test_an_engine_counts_hours_as_the_first_one_does(engine, reference, tmp_pat
 
 
 @pytest.mark.parametrize("last_only", [False, True])
-@pytest.mark.parametrize("fetch_at_most", [1, 50_000], ids=["each column", "fetched"])
+@pytest.mark.parametrize("fetch_at_most", [1, 1_000_000], ids=["each column", "fetched"])
 def test_an_engine_counts_columns_as_the_first_one_does(engine, reference, tmp_path, last_only, fetch_at_most):
     rows, _ = nasty_rows(300, "word", (1,))
     log = log_of(tmp_path, rows)
@@ -184,7 +184,7 @@ VECTORS = ([1.0, 2.0, 3.0], None, [], [1.0], [1.0, None, 2.0], [-0.5, 1e-300, 7.
 
 
 @pytest.mark.parametrize("last_only", [False, True])
-@pytest.mark.parametrize("fetch_at_most", [1, 50_000], ids=["each column", "fetched"])
+@pytest.mark.parametrize("fetch_at_most", [1, 1_000_000], ids=["each column", "fetched"])
 def test_an_engine_counts_vectors_like_the_rows_at_hand(engine, tmp_path, last_only, fetch_at_most):
     rows, _ = nasty_rows(300, "word", (1,))
     for n, row in enumerate(rows):
@@ -208,7 +208,7 @@ def test_an_engine_counts_vectors_like_the_rows_at_hand(engine, tmp_path, last_o
 
 
 @pytest.mark.parametrize("prediction", ["word", "number"], ids=["one score", "several"])
-@pytest.mark.parametrize("fetch_at_most", [1, 50_000], ids=["each column", "fetched"])
+@pytest.mark.parametrize("fetch_at_most", [1, 1_000_000], ids=["each column", "fetched"])
 def test_an_engine_counts_derived_columns_like_the_rows_at_hand(engine, tmp_path, prediction, fetch_at_most):
     rows, _ = nasty_rows(300, prediction, (1,))
     log = log_of(tmp_path, rows)

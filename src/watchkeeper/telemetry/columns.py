@@ -44,7 +44,7 @@ _PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], d
 
 Ints = NDArray[np.int64]
 Places = dict[tuple[str, date], int]
-FETCH_AT_MOST = 50_000  # rows
+FETCH_AT_MOST = 12_000_000  # values: 96 MB
 NUMBERS_AT_ONCE = 4_000_000  # of vectors: 32 MB
 
 
@@ -69,20 +69,19 @@ class CountRows:
 
 @dataclass(frozen=True)
 class FetchRows:
-    """The rows themselves, with version and day, at most so many: few rows are counted faster here than by a query for each column.
+    """The rows themselves, with version and day: few are counted faster here than by a query for each column.
 
     Of `flags` only whether they are filled: true, or null.
     """
 
     names: tuple[str, ...]
-    limit: int
     last_only: bool = False
     flags: tuple[str, ...] = ()
 
     def __call__(self, log: ir.Table) -> ir.Table:
         flags = {name: ibis.ifelse(log[name].isnull(), None, True) for name in self.flags}
         rows = rows_of_days(log, self.last_only, **{name: log[name] for name in self.names}, **flags)
-        return rows.select("version", "day", *self.names, *self.flags).limit(self.limit)
+        return rows.select("version", "day", *self.names, *self.flags)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def column_profiles(
 ) -> list[DayProfile]:
     """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received.
 
-    Up to `fetch_at_most` rows are read and counted here, more by a query for each column; of vectors `numbers_at_once`.
+    Up to `fetch_at_most` values are read and counted here, more by a query for each column; of vectors `numbers_at_once`.
     """
     kinds = {field.name: ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
     vectors = {name: part for name, part in vector_layouts(layout).items() if kinds.get(name, "").startswith("array")}
@@ -172,14 +171,11 @@ def _counted(
     flags = [column.name for column in layout.columns if column.kind == "presence" and column.name in logged]
     lists = [column.derived.column for column in layout.columns if isinstance(column.derived, VectorMeasure)]
     names = [name for name in logged if name not in (*flags, *lists)]
-    fetched = rows.run(FetchRows(tuple(names), fetch_at_most + 1, last_only, tuple(flags)))
-    few = fetched.num_rows <= fetch_at_most
-    told = fetched if few else rows.run(CountRows(last_only))
-    keys = list(run.keys(told))
-    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    groups = np.array([places[key] for key in keys], dtype=np.int64)
-    if few:
-        return places, count_groups(layout, fetched, groups, len(places))
+    told = rows.run(CountRows(last_only))
+    places, groups = run.groups(told)
+    if int(told["n"].to_numpy().sum()) * (len(names) + 1) <= fetch_at_most:
+        fetched = rows.run(FetchRows(tuple(names), last_only, tuple(flags)))
+        return places, count_groups(layout, fetched, run.places(fetched, places), len(places))
     totals = np.bincount(groups, weights=told["n"].to_numpy(), minlength=len(places)).astype(np.int64)
     return places, _count_each(layout, run, rows, logged, last_only, places, totals)
 

@@ -51,12 +51,23 @@ class Run:
         """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
         return self.days[min(index, len(self.days) - 1)]
 
+    def groups(self, answer: pa.Table) -> tuple[dict[tuple[str, date], int], NDArray[np.int64]]:
+        """A place for each version and day of a query's answer, and the place of each of its rows."""
+        codes, names = self._codes(answer, None)
+        found, places = np.unique(codes, return_inverse=True)
+        keys = ((names[code // len(self.days)], self.days[code % len(self.days)]) for code in found.tolist())
+        return {key: place for place, key in enumerate(keys)}, np.asarray(places, dtype=np.int64)
+
     def places(self, answer: pa.Table, of: Mapping[tuple[str, date], int], version: str | None = None) -> NDArray[np.int64]:
-        """The place of each row of a query's answer by its version and day."""
+        """The place of each row of another answer about the same rows; `version` is that of all rows of one that names none."""
+        codes, names = self._codes(answer, version)
+        return np.array([of.get((name, day), -1) for name in names for day in self.days], dtype=np.int64)[codes]
+
+    def _codes(self, answer: pa.Table, version: str | None) -> tuple[NDArray[np.int64], list[str]]:
+        """Version and day of each row as one number, and the names of the versions."""
         versions = (pa.repeat(version, len(answer)) if version is not None else answer["version"].combine_chunks()).dictionary_encode()
         days = np.minimum(answer["day"].to_numpy(), len(self.days) - 1)
-        table = np.array([[of.get((name, day), -1) for day in self.days] for name in versions.dictionary.to_pylist()], dtype=np.int64)
-        return np.asarray(table.reshape(-1, len(self.days))[versions.indices.to_numpy(), days])
+        return versions.indices.to_numpy().astype(np.int64) * len(self.days) + days, versions.dictionary.to_pylist()
 
     def keys(self, answer: pa.Table, version: str | None = None) -> Iterator[tuple[str, date]]:
         """Version and day of each row of a query's answer; `version` is that of all rows of an answer that names none."""

@@ -24,6 +24,7 @@ from watchkeeper.telemetry.parquet import parquet
 from watchkeeper.wire import Stream
 
 PARTITION = "date"
+ROW_GROUP = 122_880  # rows; DuckDB's own
 ATTEMPTS = 20  # of one append against others; each round costs the time of opening the table
 COMPACT_AT_LEAST = 30
 KEEP_OPEN = 200  # tables, for reading
@@ -54,7 +55,7 @@ class TelemetryLog:
                 return False
             try:
                 write_deltalake(
-                    handle, table, mode="append", schema_mode="merge", commit_properties=_once(lane, sequence), writer_properties=_encodings(table)
+                    handle, table, mode="append", schema_mode="merge", commit_properties=_once(lane, sequence), writer_properties=_layout_of(table)
                 )
             except CommitFailedError:  # the handle that checked is stale: somebody appended in this lane or added a column
                 if attempt == ATTEMPTS - 1:
@@ -115,7 +116,12 @@ class TelemetryLog:
         rows = handle.to_pyarrow_dataset(file_pruning_predicate=_days(day, day)).scanner(batch_readahead=1, fragment_readahead=1).to_reader()
         try:
             write_deltalake(
-                handle, rows, mode="overwrite", predicate=f"{PARTITION} = '{day}'", commit_properties=CommitProperties(max_commit_retries=50)
+                handle,
+                rows,
+                mode="overwrite",
+                predicate=f"{PARTITION} = '{day}'",
+                commit_properties=CommitProperties(max_commit_retries=50),
+                writer_properties=_layout_of(rows),
             )
         except CommitFailedError:
             return False
@@ -188,11 +194,12 @@ def _once(lane: str, sequence: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(lane, sequence)], max_commit_retries=50)
 
 
-def _encodings(table: pa.Table) -> WriterProperties:
-    """No dictionaries where values hardly repeat: to build and drop them takes two thirds of an append (measured by `make bench`)."""
+def _layout_of(table: pa.Table) -> WriterProperties:
+    """No dictionaries where values hardly repeat: to build and drop them takes two thirds of an append (measured by `make bench`). Row groups are
+    what several threads share, so a large day has some."""
     plain = ColumnProperties(dictionary_enabled=False)
     rare = [field.name for field in table.schema if pa.types.is_floating(field.type) or field.name in ("id", "timestamp")]
-    return WriterProperties(column_properties=dict.fromkeys(rare, plain))
+    return WriterProperties(max_row_group_size=ROW_GROUP, column_properties=dict.fromkeys(rare, plain))
 
 
 def _days(start: date, end: date) -> list[tuple[str, str, date]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, tzinfo
+from functools import partial
 from itertools import combinations_with_replacement, product
 from typing import Any, Self
 from uuid import UUID
@@ -24,9 +25,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.bins import ColumnBins
-from watchkeeper.telemetry.columns import FetchRows
-from watchkeeper.telemetry.days import Run, Wanted, ask, rows_of_days, runs_of
-from watchkeeper.telemetry.engines import Engine, Query
+from watchkeeper.telemetry.columns import CountRows, FetchRows
+from watchkeeper.telemetry.days import Run, Wanted, read, rows_of_days, runs_of
+from watchkeeper.telemetry.engines import Engine, Reading
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream
 
@@ -97,17 +98,9 @@ def day_moments(
     if not columns:
         return []
     found: list[DayMoments] = []
-    names = tuple(column.name for column in columns)
-    most = fetch_at_most // len(columns)
+    wanted = Wanted(stream=Stream.PREDICTIONS, columns={column.name: "float64" for column in columns})
     for run in (run for day in sorted(days) for run in runs_of([day], zone)):
-
-        def answer(query: Query, *names: str, run: Run = run) -> pa.Table | None:
-            return ask(engine, log, model, query, run, Wanted(stream=Stream.PREDICTIONS, columns=dict.fromkeys(names, "float64")))
-
-        rows = answer(FetchRows(names, most + 1, last_only), *names)
-        if rows is None or not rows.num_rows:
-            continue
-        summed = _summed_here(rows, columns, run) if rows.num_rows <= most else _summed_there(answer, columns, run, last_only)
+        summed = read(engine, log, model, run, wanted, take=partial(_summed, columns, run, last_only, fetch_at_most)) or {}
         found += [DayMoments(version=version, day=day, moments=moments) for (version, day), moments in sorted(summed.items())]
     return found
 
@@ -143,21 +136,25 @@ def unpack_moments(blob: bytes, columns: int, *, parts: int = 1) -> Floats:
     return moments
 
 
-def _summed_here(rows: pa.Table, columns: Sequence[MomentColumn], run: Run) -> dict[tuple[str, date], Floats]:
-    places: dict[tuple[str, date], list[int]] = {}
-    for place, key in enumerate(run.keys(rows)):
-        places.setdefault(key, []).append(place)
+def _summed(columns: Sequence[MomentColumn], run: Run, last_only: bool, fetch_at_most: int, rows: Reading) -> dict[tuple[str, date], Floats]:
+    total = int(rows.run(CountRows(last_only))["n"].to_numpy().sum())
+    if not total:
+        return {}
+    if total * len(columns) > fetch_at_most:
+        return _summed_there(rows, columns, run, last_only)
+    fetched = rows.run(FetchRows(tuple(column.name for column in columns), last_only))
+    places, groups = run.groups(fetched)
     if len(places) == 1:
-        return {key: row_moments(rows, columns) for key in places}
-    return {key: row_moments(rows.take(pa.array(chosen)), columns) for key, chosen in places.items()}
+        return {key: row_moments(fetched, columns) for key in places}
+    return {key: row_moments(fetched.take(np.flatnonzero(groups == place)), columns) for key, place in places.items()}
 
 
-def _summed_there(answer: Any, columns: Sequence[MomentColumn], run: Run, last_only: bool) -> dict[tuple[str, date], Floats]:  # Any: a closure
+def _summed_there(rows: Reading, columns: Sequence[MomentColumn], run: Run, last_only: bool) -> dict[tuple[str, date], Floats]:
     """One query for each pair of blocks: its memory does not grow with the rows, and its text not with all columns."""
     summed: dict[tuple[str, date], Floats] = {}
     for places, pairs in _blocks(len(columns)):
         chosen = tuple(columns[place] for place in places)
-        table = answer(SumProducts(chosen, pairs, last_only), *(column.name for column in chosen))
+        table = rows.run(SumProducts(chosen, pairs, last_only))
         where = np.array(places) + 1
         for row, key in zip(table.to_pylist(), run.keys(table), strict=True):
             moments = summed.setdefault(key, np.zeros((len(columns) + 1, len(columns) + 1)))
