@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import watchkeeper
+from tests.patience import PATIENCE
 from watchkeeper.client import NotDelivered
 from watchkeeper.client._answers import Verdict, retry_after, verdict
 from watchkeeper.client._client import Client
@@ -166,9 +168,13 @@ def test_parent_and_forked_child_each_deliver_their_own_rows_once(model: watchke
     model.log_event("parent-before")
     child = os.fork()
     if child == 0:
-        model.log_event("child")
-        model.flush(5)
-        os._exit(0)
+        try:
+            model.log_event("child")
+            model.flush(PATIENCE)
+            os._exit(0)
+        except BaseException:  # the child must never go on as a second pytest
+            traceback.print_exc()
+            os._exit(1)
     _, exit_code = os.waitpid(child, 0)
     model.log_event("parent-after")
     model.flush()

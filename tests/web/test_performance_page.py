@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 from numpy.random import Generator
@@ -15,6 +17,7 @@ from tests.web.reading import said
 from tests.web.test_relation import off_in_old_age
 from watchkeeper.ingest.models import OutcomeProfile
 from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.wire import Stream
 
 
 def read(client: Client, model: RegisteredModel, query: str = "") -> str:
@@ -42,6 +45,21 @@ def test_without_labels_it_says_what_to_send(owner: Client, platform: Platform) 
     model = platform.register()
 
     assert "No label has come yet" in read(owner, model)
+
+
+def test_with_validation_rows_it_is_estimated_before_any_label(owner: Client, platform: Platform) -> None:
+    model = platform.register()
+    rng = np.random.default_rng(1)
+    rows = [{**scored_row(rng), "region": "north"} for _ in range(1000)]
+    platform.send(model, Stream.TRAINING, [{"version": "1", "validation": rows}])
+    LabelledModel(platform, model, delay=timedelta(days=400)).days(2, row=lambda rng: {**scored_row(rng), "version": "1", "region": "north"})
+
+    html = read(owner, model)
+
+    assert re.search(r"Estimated ROC AUC 0\.[78]\d", html)
+    assert re.search(r"No label has come yet; on the validation rows it was 0\.[78]\d", html)
+    assert "this metric needs labels" in read(owner, model, "?metric=brier")
+    assert "1,000 labels of the validation rows" in html
 
 
 def test_the_first_weeks_are_the_reference(owner: Client, platform: Platform) -> None:

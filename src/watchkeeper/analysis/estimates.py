@@ -1,6 +1,7 @@
 """Performance estimated before labels arrive (CBPE), with the record of how earlier estimates turned out. Binary decisions with scores only.
 
-Calibration is learned from the reference days, by the segment field in which segments differ most, if any does.
+Calibration is learned from the reference days of the version in use; until there are some, from the validation rows that came with its training. It is
+learned by the segment field in which segments differ most, if any does.
 """
 
 from __future__ import annotations
@@ -45,15 +46,22 @@ class Tested:
 @dataclass(frozen=True, kw_only=True)
 class Estimator:
     """What estimates a model's performance. `field` names the segments that have a calibration of their own; empty: all rows together.
+    `is_of_validation`: what it knows it has from validation rows, and every mature day tests it.
 
     Bands are widened by how much more the truth of reference days lies off their estimate than the band says.
     """
 
     history: SegmentHistory
     periods: Periods
+    learned: Sequence[DayOutcomes]
     calibration: CalibrationMap
     field: str
+    is_of_validation: bool = False
     _spreads: dict[str, float] = dataclass_field(default_factory=dict)
+
+    def reference(self, metric: str) -> Result:
+        """The metric of the rows it learned from."""
+        return METRICS[metric].compute(score_table(self.learned))
 
     def estimate(self, metric: str, days: Sequence[date]) -> Result:
         """The metric of these days as far as their scores tell."""
@@ -106,44 +114,50 @@ class Estimator:
 
 
 def estimator_of(history: SegmentHistory) -> Estimator | None:
-    """Learned from the reference days of the version in use; None while they are too few, or have too few labels."""
-    periods = history.periods
-    if not periods.is_learned:
+    """Learned from the reference days of the version in use, or its validation rows; None while they are too few, or have too few labels."""
+    periods, validation = history.periods, history.validations.get(history.version)
+    is_of_validation = validation is not None and not (periods.is_learned and periods.own)
+    if validation is not None and is_of_validation:
+        periods = Periods(judged=tuple(day for day in history.mature if history.main_version(day) == history.version))
+        whole: Sequence[DayOutcomes] = [validation.whole]
+        segments = validation.segments
+    elif periods.is_learned:
+        whole = history.of(periods.reference)
+        segments = {
+            field: {name: of_days(entries, periods.reference) for name, entries in of_field.items()} for field, of_field in history.segments.items()
+        }
+    else:
         return None
-    learned = score_table(history.of(periods.reference))
+    learned = score_table(whole)
     if learned.labelled < _LEAST_LABELS or learned.positives in (0, learned.labelled):
         return None
-    field = _field(history, periods.reference)
-    calibration = CalibrationMap.of(_tables(history, field, periods.reference))
-    return Estimator(history=history, periods=periods, calibration=calibration, field=field)
+    field = _field(learned, segments)
+    calibration = CalibrationMap.of(_tables(learned, segments.get(field, {})))
+    return Estimator(history=history, periods=periods, learned=whole, calibration=calibration, field=field, is_of_validation=is_of_validation)
 
 
 def _estimate(history: SegmentHistory, field: str, days: Sequence[date], calibration: CalibrationMap, metric: str) -> Estimate:
-    return estimates(_tables(history, field, days), calibration, metrics=(metric,))[metric]
+    segments = {name: of_days(entries, days) for name, entries in history.segments.get(field, {}).items()}
+    return estimates(_tables(score_table(history.of(days)), segments), calibration, metrics=(metric,))[metric]
 
 
-def _tables(history: SegmentHistory, field: str, days: Sequence[date]) -> dict[str, ScoreTable]:
-    """Scores by segment of the field; rows of no segment are under the empty one."""
-    whole = score_table(history.of(days))
-    if not field:
+def _tables(whole: ScoreTable, segments: Mapping[str, Sequence[DayOutcomes]]) -> dict[str, ScoreTable]:
+    """Scores by segment; rows of no segment are under the empty one."""
+    if not segments:
         return {"": whole}
-    tables = {name: score_table(of_days(entries, days)) for name, entries in history.segments[field].items()}
+    tables = {name: score_table(entries) for name, entries in segments.items()}
     tables = {name: table for name, table in tables.items() if table.rows}
     rest = whole - pooled(tables.values())
     return {**tables, "": rest} if rest.rows else tables or {"": whole}
 
 
-def _field(history: SegmentHistory, days: Sequence[date]) -> str:
+def _field(learned: ScoreTable, segments: Mapping[str, Mapping[str, Sequence[DayOutcomes]]]) -> str:
     """The field whose segments depart most surely from one calibration for all; empty when none does."""
-    common = CalibrationMap.of({"": score_table(history.of(days))})
+    common = CalibrationMap.of({"": learned})
     best = ("", _DIFFER)
-    for field, segments in history.segments.items():
-        statistic, freedom = 0.0, 0
-        for entries in segments.values():
-            departure = _departure(common, of_days(entries, days))
-            if departure is not None:
-                statistic, freedom = statistic + departure, freedom + 1
-        p_value = float(chdtrc(freedom, statistic)) if freedom > 1 else 1.0
+    for field, of_field in segments.items():
+        departures = [found for entries in of_field.values() if (found := _departure(common, entries)) is not None]
+        p_value = float(chdtrc(len(departures), sum(departures))) if len(departures) > 1 else 1.0
         best = min(best, (field, p_value), key=lambda entry: entry[1])
     return best[0]
 

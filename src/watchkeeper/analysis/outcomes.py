@@ -134,10 +134,20 @@ class OutcomeHistory(Evidence):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Validation:
+    """Labelled rows that a version was tried on: all of them, and those of each segment by field. Their day is that on which they came."""
+
+    since: datetime
+    whole: DayOutcomes
+    segments: Mapping[str, Mapping[str, Sequence[DayOutcomes]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentHistory(OutcomeHistory):
-    """The same with the days of each segment, by field ("region"), segment ("north") and day."""
+    """The same with the days of each segment, by field ("region"), segment ("north") and day, and the validation rows of versions that have some."""
 
     segments: Mapping[str, Mapping[str, ByDay]] = field(default_factory=dict)
+    validations: Mapping[str, Validation] = field(default_factory=dict)
 
     def at(self, moment: datetime) -> Self:
         whole = super().at(moment)
@@ -149,7 +159,9 @@ class SegmentHistory(OutcomeHistory):
             }
             for name, of_field in self.segments.items()
         }
-        return replace(whole, segments={name: of_field for name, of_field in segments.items() if of_field})
+        validations = {version: entry for version, entry in self.validations.items() if entry.since <= moment}
+        kind = self.kind if validations and whole.days else whole.kind
+        return replace(whole, kind=kind, segments={name: of_field for name, of_field in segments.items() if of_field}, validations=validations)
 
 
 def by_day(entries: Iterable[DayOutcomes]) -> ByDay:

@@ -94,11 +94,16 @@ class Client:
         data_sources: Sequence[str] = (),
         schema: Mapping[str, str] | None = None,
         trained_at: datetime | str | None = None,
+        validation: AnyFrame = None,
+        segments: Sequence[str] = (),
     ) -> None:
         """A training: the server makes a candidate version with a baseline of it.
 
         Of `reference` (rows of the training set) at most 10,000 are sent, spread evenly. `schema` maps columns to double, string,
         boolean, timestamp or vector; what it leaves out is read off the reference.
+
+        Of `validation` (rows that the training did not see) the columns `label`, `score`, `prediction` and the `segments` are sent, of at
+        most 10,000 rows. With them the performance of a binary model is estimated before its first label.
         """
         frame = None if reference is None else take(reference, at_most=REFERENCE_ROWS)
         fields = {
@@ -107,8 +112,9 @@ class Client:
             "metrics": dict(metrics or {}),
             "data_sources": list(data_sources),
         }
-        content = functools.partial(training_content, frame, fields, dict(schema or {}))
-        self._delivery.accept(Entry(Stream.TRAINING, 1, frame.size if frame else 0, content))
+        tried = None if validation is None else take(validation, at_most=REFERENCE_ROWS)
+        content = functools.partial(training_content, frame, fields, dict(schema or {}), tried, tuple(segments))
+        self._delivery.accept(Entry(Stream.TRAINING, 1, sum(part.size for part in (frame, tried) if part), content))
 
     @_never_raises
     def log_predictions(

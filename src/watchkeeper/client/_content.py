@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from watchkeeper.client._arrow import pyarrow, wire_table
@@ -12,6 +12,7 @@ from watchkeeper.client._inbox import ArrowTable, Content, Row
 from watchkeeper.client._json import encode, plain
 from watchkeeper.client._wire import MAX_BATCH_BYTES
 
+VALIDATION_COLUMNS = ("label", "score", "prediction")
 JSON_ROWS = 200  # from here on Arrow is smaller and faster, at both ends
 
 
@@ -24,8 +25,13 @@ def frame_content(frame: Frame, naming: Naming, defaults: Mapping[str, object], 
     return [wire_row(row, layout, with_features=with_features) for row in frame.records()]
 
 
-def training_content(frame: Frame | None, fields: Row, schema: Mapping[str, str] | None) -> list[Row]:
+def training_content(
+    frame: Frame | None, fields: Row, schema: Mapping[str, str] | None, validation: Frame | None = None, segments: Sequence[str] = ()
+) -> list[Row]:
     """One training row. Its schema is read off the reference, the caller's word counts more."""
+    if validation:
+        wanted = (*VALIDATION_COLUMNS, *segments)
+        fields = fields | {"validation": [plain({name: row[name] for name in wanted if name in row}) for row in validation.records()]}
     reference = [plain(row) for row in frame.records()] if frame else None
     derived = _schema(frame) if frame else {}
     row = fields | {"schema": derived | dict(schema or {}) or None, "reference": reference}

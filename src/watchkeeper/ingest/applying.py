@@ -32,9 +32,10 @@ from watchkeeper.ingest.dirty import mark_days, soon
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import Batch, DirtyDay, DirtyWindow, Event, LogColumn, LogCursor, QuarantinedRow
 from watchkeeper.ingest.moments import are_wanted
-from watchkeeper.ingest.outcomes import has_labels, mark_labels
+from watchkeeper.ingest.outcomes import are_outcomes_counted, mark_labels
 from watchkeeper.ingest.points import store_points
 from watchkeeper.ingest.receiving import storable
+from watchkeeper.ingest.validation import store_validation
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Training, deploy_version, log_training
 from watchkeeper.telemetry.arrow import UnreadableArrow
@@ -167,8 +168,11 @@ def _store_trainings(model: RegisteredModel, batch: Batch, rows: Sequence[dict[s
             data_sources=tuple(given.data_sources),
             reference_rows=len(given.reference or ()),
             reference_path=_write_reference(model, given.version, given.reference) if given.reference else "",
+            validation_rows=len(given.validation or ()),
         )
-        log_training(model, training=training, actor=Actor.model(model.id), now=batch.received_at)
+        version = log_training(model, training=training, actor=Actor.model(model.id), now=batch.received_at)
+        if given.validation:
+            store_validation(version, given.validation, now=batch.received_at)
 
 
 def _write_reference(model: RegisteredModel, version: str, rows: list[dict[str, Any]]) -> str:  # Any: JSON
@@ -355,7 +359,7 @@ def _mark_dirty(model: RegisteredModel, table: pa.Table, zone: ZoneInfo, last: i
     )
     days = {local_day(start, zone) for start in starts}
     mark_days(model.id, days, of=DirtyDay.Of.COLUMNS, batch=last, due=soon(now))
-    if has_labels(model.id):
+    if are_outcomes_counted(model.id):
         mark_days(model.id, days, of=DirtyDay.Of.OUTCOMES, batch=last, due=soon(now))
     if are_wanted(model.id):
         mark_days(model.id, days, of=DirtyDay.Of.MOMENTS, batch=last, due=soon(now))

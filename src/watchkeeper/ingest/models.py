@@ -254,6 +254,23 @@ class OutcomeProfile(models.Model):
         return f"{self.model_id} {self.day} {self.segment}"
 
 
+class ValidationOutcome(models.Model):
+    """Validation rows of a version, counted as decisions when they came: the rows themselves are not kept. `field` and `segment` are empty for all."""
+
+    baseline = models.ForeignKey(Baseline, on_delete=models.CASCADE, related_name="outcomes", db_index=False)
+    field = models.CharField(max_length=200, blank=True)
+    segment = models.CharField(max_length=200, blank=True)
+    rows = models.PositiveIntegerField()
+    labelled = models.PositiveIntegerField()
+    cells = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["baseline", "field", "segment"], name="validation_outcome_once")]
+
+    def __str__(self) -> str:
+        return f"{self.baseline_id} {self.segment}"
+
+
 class AuditSample(models.Model):
     """Random predictions of some days for people to label. `rows` (telemetry.audits.DrawnRow as JSON) is None until a worker drew them.
 

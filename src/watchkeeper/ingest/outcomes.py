@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -11,7 +10,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
@@ -36,18 +34,17 @@ from watchkeeper.ingest.dirty import (
 )
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile, WantedRelations
+from watchkeeper.ingest.outcome_tables import SEGMENT_FIELDS, WIDTHS, is_name, pack_table, unpack_table
+from watchkeeper.ingest.validation import has_validation, validations_of
 from watchkeeper.registry.models import ProblemType, RegisteredModel
 from watchkeeper.telemetry.days import DAY, day_starts, local_day
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
-from watchkeeper.telemetry.outcomes import DayOutcomes, Floats, day_outcomes, days_of_labels
+from watchkeeper.telemetry.outcomes import DayOutcomes, day_outcomes, days_of_labels
 from watchkeeper.wire import Stream
 
-SEGMENT_FIELDS = 10  # at most, in the order in which they were first seen
-LONGEST_NAME = 200
 STREAM = "outcomes"
-_WIDTHS = {OutcomeKind.DECISIONS: 6, OutcomeKind.CLASSES: 3}
 _DECLARED = {
     ProblemType.BINARY: OutcomeKind.DECISIONS,
     ProblemType.MULTICLASS: OutcomeKind.CLASSES,
@@ -57,8 +54,9 @@ _DECLARED = {
 }
 
 
-def has_labels(model: UUID) -> bool:
-    return LogColumn.objects.filter(model=model, stream=Stream.LABELS, name="label").exists()
+def are_outcomes_counted(model: UUID) -> bool:
+    """From the first label on, or from the first validation rows: their scores are what an estimate is made of."""
+    return LogColumn.objects.filter(model=model, stream=Stream.LABELS, name="label").exists() or has_validation(model)
 
 
 def mark_labels(model: UUID, table: pa.Table, zone: ZoneInfo, *, first: int, last: int, now: datetime) -> None:
@@ -93,12 +91,13 @@ def outcome_histories(models: Collection[UUID], *, now: datetime, back: timedelt
 
 def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, SegmentHistory]:
     """The same with the days of every segment."""
-    found = _histories(models, now, back)
+    validations = validations_of(models)
+    found = _histories(models, now, back, validated=validations)
     segments: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in models}
     for stored in stored_outcomes(OutcomeProfile.objects.filter(model__in=models).exclude(field="").order_by("day", "id")):
         if stored.day in found[stored.model]["ends"]:
             segments[stored.model].setdefault(stored.field, {}).setdefault(stored.segment, _StoredDays()).add(stored)
-    return {id: SegmentHistory(**entry, segments=segments[id]) for id, entry in found.items()}
+    return {id: SegmentHistory(**entry, segments=segments[id], validations=validations.get(id, {})) for id, entry in found.items()}
 
 
 class Stored(NamedTuple):
@@ -125,8 +124,8 @@ class Stored(NamedTuple):
             segment=self.segment,
             rows=self.rows,
             labelled=self.labelled,
-            cells=_unpack(bytes(self.cells), _WIDTHS.get(OutcomeKind(self.kind))),
-            delays=_unpack(bytes(self.delays), 3),
+            cells=unpack_table(bytes(self.cells), WIDTHS.get(OutcomeKind(self.kind))),
+            delays=unpack_table(bytes(self.delays), 3),
             classes=tuple(json.loads(self.classes)),
         )
 
@@ -158,7 +157,10 @@ class _StoredDays(Mapping[date, Sequence[DayOutcomes]]):
         return len(self._packed)
 
 
-def _histories(models: Collection[UUID], now: datetime, back: timedelta) -> dict[UUID, dict[str, Any]]:  # Any: the fields of OutcomeHistory
+def _histories(
+    models: Collection[UUID], now: datetime, back: timedelta, *, validated: Collection[UUID] = ()
+) -> dict[UUID, dict[str, Any]]:  # Any: the fields of OutcomeHistory
+    """Of `validated` models the kind is told though no label came: they have scores to estimate from."""
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
     place = Window(DenseRank(), partition_by="model", order_by="day")
     counted = OutcomeProfile.objects.filter(model__in=models, field="").annotate(place=place)
@@ -168,7 +170,8 @@ def _histories(models: Collection[UUID], now: datetime, back: timedelta) -> dict
     for stored in stored_outcomes(shown):
         if stored.day < today[stored.model]:
             entry = found[stored.model]
-            entry["kind"] = OutcomeKind(stored.kind)
+            if stored.labelled or stored.model in validated:
+                entry["kind"] = OutcomeKind(stored.kind)
             entry["days"].append(stored.unpacked())
             entry["ends"][stored.day] = day_starts(stored.day + DAY, zones[stored.model])
     return {id: {**entry, "days": tuple(entry["days"])} for id, entry in found.items()}
@@ -244,28 +247,24 @@ def replace_outcomes(model_id: UUID, kind: OutcomeKind, days: Sequence[date], co
             rows=entry.rows,
             labelled=entry.labelled,
             classes=list(entry.classes),
-            cells=_pack(entry.cells),
-            delays=_pack(entry.delays),
+            cells=pack_table(entry.cells),
+            delays=pack_table(entry.delays),
         )
         for entry in counted
-        if _is_name(entry.field) and _is_name(entry.segment)
+        if is_name(entry.field) and is_name(entry.segment)
     )
 
 
-def _is_name(text: str) -> bool:
-    """Longer segments are texts, of which each is another."""
-    return len(text) <= LONGEST_NAME and "\0" not in text
-
-
 def outcome_kind(model: RegisteredModel) -> OutcomeKind | None:
-    """As declared, else as the log looks; None without labels.
+    """As declared, else as the log looks; None without labels and validation rows, which only decisions have.
 
     Rows with query and rank are a ranking, numbers predicted and labelled are a regression unless scores are logged beside.
     """
     types = {(stream, name): kind for stream, name, kind in LogColumn.objects.filter(model=model).values_list("stream", "name", "type")}
     label, prediction = types.get((Stream.LABELS, "label")), types.get((Stream.PREDICTIONS, "prediction"))
     if label is None:
-        return None
+        may_decide = model.problem_type in ("", ProblemType.BINARY) and has_validation(model.id)
+        return OutcomeKind.DECISIONS if may_decide else None
     is_ranked = label != "string" and {(Stream.PREDICTIONS, name) for name in ("query_id", "rank")} <= types.keys()
     has_score = (Stream.PREDICTIONS, "score") in types
     are_numbers = label == "double" and prediction == "double"
@@ -291,13 +290,3 @@ def segment_fields(model_id: UUID) -> list[str]:
 def _try_later(model_id: UUID, *, now: datetime) -> None:
     postpone(model_id, Of.OUTCOMES, now=now)
     NewLabels.objects.filter(model=model_id, due_at__lte=now).update(due_at=now + LATER)
-
-
-def _pack(table: Floats) -> bytes:
-    return zlib.compress(np.ascontiguousarray(table, dtype="<f8").tobytes())
-
-
-def _unpack(blob: bytes, width: int | None) -> Floats:
-    """What `_pack` was given; one row when no width is known."""
-    numbers = np.frombuffer(zlib.decompress(blob), dtype="<f8")
-    return numbers.reshape(-1, width or numbers.size or 1)

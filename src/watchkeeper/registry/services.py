@@ -329,6 +329,7 @@ class Training:
     data_sources: tuple[str, ...] = ()
     reference_rows: int = 0
     reference_path: str = ""
+    validation_rows: int = 0
 
 
 @transaction.atomic
@@ -351,6 +352,10 @@ def log_training(model: RegisteredModel, *, training: Training, actor: Actor, no
             "created_at": now,
         },
     )
+    if training.validation_rows:
+        Baseline.objects.update_or_create(
+            version=version, role=Baseline.Role.VALIDATION, defaults={"reference_rows": training.validation_rows, "created_at": now}
+        )
     record(
         actor=actor,
         action="trained" if is_new else "trained again",
@@ -358,7 +363,13 @@ def log_training(model: RegisteredModel, *, training: Training, actor: Actor, no
         id=version.id,
         model=model.id,
         now=now,
-        after={"name": version.name, "trained_at": training.trained_at, "metrics": dict(training.metrics), "reference_rows": training.reference_rows},
+        after={
+            "name": version.name,
+            "trained_at": training.trained_at,
+            "metrics": dict(training.metrics),
+            "reference_rows": training.reference_rows,
+            "validation_rows": training.validation_rows,
+        },
     )
     link_sources(model, addresses=training.data_sources, actor=actor, now=now)
     return version

@@ -2,8 +2,9 @@
 
 The model will turn out to be wrong more often, as far as its own scores tell before any label is there. A population came for which it is less sure.
 From the reference days, whose labels are known, it is learned what share of positives stands behind each score, in each segment where segments
-differ; the scores of the last `window` days, labelled or not, then give the metric that is to be expected (CBPE). The band counts the chance
-of the labels, what the reference leaves open, and how far reference days lay off their estimate.
+differ; until there are such days, from the validation rows that came with the training. The scores of the last `window` days, labelled or not, then
+give the metric that is to be expected (CBPE). The band counts the chance of the labels, what the reference leaves open, and how far reference days
+lay off their estimate.
 It fires when the expected metric lies below the realised one of the reference by `tolerance`, a share of it, and the whole band does.
 It cannot see that the same features have come to mean something else: only labels show that. Every estimate is compared with the truth when
 labels come; after two misses in a row it is distrusted, and this risk unknown until two hits.
@@ -17,7 +18,7 @@ from typing import Annotated
 from pydantic import Field
 
 from watchkeeper.analysis.estimates import Estimator, estimator_of
-from watchkeeper.analysis.metrics import OutcomeMetric, score_table
+from watchkeeper.analysis.metrics import OutcomeMetric
 from watchkeeper.analysis.outcome_examples import scored, segment_history
 from watchkeeper.analysis.outcomes import SegmentHistory
 from watchkeeper.core.durations import Duration
@@ -27,7 +28,6 @@ from watchkeeper.risks import FEWER_WHEN_HIGHER, PREDICTING_KINDS, Defaults, Exa
 from watchkeeper.risks._features import days_of
 from watchkeeper.risks._outcomes import wanted_metric
 from watchkeeper.stats.estimated import Trust
-from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Validity
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
@@ -66,7 +66,9 @@ def evaluate(evidence: SegmentHistory, params: Params) -> Finding:
         return metric
     estimator = estimator_of(evidence)
     if estimator is None:
-        return Finding.unknown(Text(N_("what scores mean is not learned yet: it takes seven mature days with 200 labels")))
+        return Finding.unknown(
+            Text(N_("what scores mean is not learned yet: it takes seven mature days with 200 labels, or validation rows sent with the training"))
+        )
     last = evidence.days[-1].day
     if evidence.age(last) > params.max_age / timedelta(days=1):
         return Finding.unknown(Text(N_("the last predictions are of {day}"), {"day": str(last)}), data=DataState.STALE)
@@ -79,7 +81,7 @@ def evaluate(evidence: SegmentHistory, params: Params) -> Finding:
 def _judge(evidence: SegmentHistory, estimator: Estimator, metric: OutcomeMetric, params: Params) -> Finding:
     days = tuple(evidence.by_day)[-params.window :]
     estimate = estimator.estimate(params.metric, days)
-    reference = METRICS[params.metric].compute(score_table(evidence.of(estimator.periods.reference)))
+    reference = estimator.reference(params.metric)
     if estimate.validity is Validity.OUT_OF_SUPPORT:
         return Finding.unknown(Text(N_("the scores of {days} are unlike those of the reference"), {"days": days_of(days[0], days[-1])}))
     if not (estimate.is_ok and reference.is_ok):

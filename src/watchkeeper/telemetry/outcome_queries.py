@@ -252,6 +252,18 @@ def is_positive(given: ir.Value) -> ir.Value:
     return ibis.cases((word.isin(_POSITIVE), 1), (word.isin(_NEGATIVE), 0)).cast("int8")
 
 
+def sign_of(given: object) -> int | None:
+    """The same of a value at hand.
+
+    >>> sign_of("Yes"), sign_of(False), sign_of(1.0), sign_of(0.5), sign_of(None)
+    (1, 0, 1, None, None)
+    """
+    if isinstance(given, int | float):
+        return int(given) if given in (0, 1) else None
+    word = str(given).strip().lower()
+    return 1 if word in _POSITIVE else 0 if word in _NEGATIVE else None
+
+
 def joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
     """Predictions of [first, end) with their keys, label and `known`, the time at which their first label became known."""
     segment = {"segment": log[f"s.{of.field}"].fill_null("")} if of.field else {}

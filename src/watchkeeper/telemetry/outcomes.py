@@ -6,7 +6,7 @@ Labels are looked for from a day before the prediction until `label_days` after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 from functools import partial
@@ -22,7 +22,7 @@ from watchkeeper.telemetry.columns import CountRows
 from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, read, runs_of
 from watchkeeper.telemetry.engines import Engine, Reading
 from watchkeeper.telemetry.log import TelemetryLog
-from watchkeeper.telemetry.outcome_queries import OCTAVE, UNKNOWN, CountOutcomes, DaysOfLabels, OfRows, OutcomeKind
+from watchkeeper.telemetry.outcome_queries import BINS, NO_SCORE, OCTAVE, UNKNOWN, CountOutcomes, DaysOfLabels, OfRows, OutcomeKind, sign_of
 from watchkeeper.wire import Stream
 
 Floats = NDArray[np.float64]
@@ -88,6 +88,24 @@ def _counted(kind: OutcomeKind, fields: Collection[str], run: Run, last_only: bo
             counted = rows.run(CountOutcomes(kind, of))
         found += _outcomes(kind, field, run, counted, only)
     return found
+
+
+def count_decisions(scores: Floats, said: Sequence[object], labels: Sequence[object]) -> Floats:
+    """Cells of OutcomeKind.DECISIONS of rows at hand, as CountDecisions makes them of the log. A score that is NaN is none.
+
+    >>> count_decisions(np.array([0.2, 0.9, np.nan]), [None, "yes", True], [0, "yes", None]).tolist()
+    [[-1.0, 1.0, -1.0, 1.0, 0.0, 0.0], [41.0, 0.0, 0.0, 1.0, 0.2, 0.16000000000000003], [181.0, 1.0, 1.0, 1.0, 0.9, 0.08999999999999998]]
+    """
+    has_score = np.isfinite(scores)
+    inside = np.clip(np.floor(np.where(has_score, scores, 0.0) * BINS) + 1, 0, BINS + 1)
+    code = np.where(np.isnan(scores), NO_SCORE, np.where(scores < 0, 0, np.where(scores > 1, BINS + 1, np.where(scores == 1, BINS, inside))))
+    by_score = np.where(np.isnan(scores), UNKNOWN, scores >= 0.5)
+    decision = np.array([by_score[place] if (sign := sign_of(given)) is None else sign for place, given in enumerate(said)], dtype=np.float64)
+    label = np.array([UNKNOWN if (sign := sign_of(given)) is None else sign for given in labels], dtype=np.float64)
+    keys, groups = np.unique(np.column_stack([code, decision, label]), axis=0, return_inverse=True)
+    s = np.where(has_score, scores, 0.0)
+    sums = [np.bincount(groups.ravel(), weights=weights, minlength=len(keys)) for weights in (np.ones(len(s)), s, s * (1 - s))]
+    return np.column_stack([keys, *sums])
 
 
 def label_wanted(labels: pa.Schema, label_days: int) -> Wanted:

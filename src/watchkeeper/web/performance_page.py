@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from watchkeeper.analysis.audits import Audited, audited
 from watchkeeper.analysis.causes import FeatureShift, Why, feature_shifts, why
 from watchkeeper.analysis.estimates import Estimator, estimator_of
-from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
+from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of, score_table
 from watchkeeper.analysis.outcomes import SegmentHistory, of_days
 from watchkeeper.analysis.performance import Comparison, compare
 from watchkeeper.analysis.relations import Bias, Related, biases
@@ -26,6 +26,7 @@ from watchkeeper.stats.estimated import ESTIMATORS, TrackRecord, Trust
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
+from watchkeeper.telemetry.outcomes import DayOutcomes
 from watchkeeper.web import model_page, present
 from watchkeeper.web.performance_chart import PerformanceChart, Value, performance_svg
 from watchkeeper.web.relation_page import label_of
@@ -94,6 +95,9 @@ class Estimated:
     last: date
     record: TrackRecord
     field: str
+    reference: Result
+    labels: int
+    is_of_validation: bool
     is_distrusted: bool
 
     @property
@@ -168,9 +172,9 @@ def page(
     now: datetime,
     explains: bool = False,
 ) -> Page | None:
-    """None while no label ever came. Why it fell is told where a metric is worse, or where `explains` asks for it."""
+    """None while no label ever came and no validation rows tell what scores mean. Why it fell is told where a metric is worse, or where `explains` asks for it."""
     history = segment_histories([model.id], now=now)[model.id]
-    if not history.labelled or history.kind is None:
+    if history.kind is None or not (history.labelled or history.validations):
         return None
     chosen = metric_named(metric, history.kind, history.days) or metric_named("", history.kind, history.days)
     assert chosen
@@ -179,7 +183,8 @@ def page(
     headline = compare(history, chosen, window=window)
     last_days = history.mature[-window:]
     limits = Limits.of(risks)
-    rows = tuple(_row(history, each, window, limits) for each in metrics_of(history.kind, history.days))
+    tried = known.learned if known and known.is_of_validation else ()
+    rows = tuple(_row(history, each, window, limits, tried) for each in metrics_of(history.kind, history.days))
     has_reason = bool(headline) and (explains or any(row.verdict == "worse" for row in rows))
     found = related(model, history, window=BIAS_DAYS, now=now)
     judged = history.periods.judged[-window:]
@@ -212,11 +217,13 @@ def _verdict(found: Comparison | None, limits: Limits) -> str:
     return "better" if found.worse < 0 and found.p_value > 1 - limits.alpha else "steady"
 
 
-def _row(history: SegmentHistory, metric: OutcomeMetric, window: int, limits: Limits) -> MetricRow:
+def _row(history: SegmentHistory, metric: OutcomeMetric, window: int, limits: Limits, tried: Sequence[DayOutcomes]) -> MetricRow:
+    """The reference is that of `tried`, the validation rows, while there is none of labelled days."""
     found = compare(history, metric, window=window)
     current = found.current if found else metric.compute(history.of(history.mature[-window:])) if history.mature else None
     change = found.current.estimate - found.reference.estimate if found else nan
-    return MetricRow(metric, found.reference if found else None, current, change, _verdict(found, limits))
+    reference = found.reference if found else metric.compute(tried) if tried else None
+    return MetricRow(metric, reference, current, change, _verdict(found, limits))
 
 
 def _segment_rows(history: SegmentHistory, metric: OutcomeMetric, days: Sequence[date]) -> list[SegmentRow]:
@@ -251,6 +258,9 @@ def _estimated(history: SegmentHistory, estimator: Estimator, metric: OutcomeMet
         last=days[-1],
         record=record,
         field=estimator.field,
+        reference=estimator.reference(metric.name),
+        labels=int(score_table(estimator.learned).labelled),
+        is_of_validation=estimator.is_of_validation,
         is_distrusted=record.trust is Trust.DISTRUSTED,
     )
 

@@ -84,8 +84,22 @@ class EventRow(_Row):
     timestamp: Moment | None = None
 
 
+class ValidationRow(_Row):
+    """A row the version was tried on, with its truth. Further fields are segments."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Scalar]
+
+    label: Scalar
+    prediction: Scalar = None
+    score: float | None = None
+
+
 class TrainingRow(_Row):
-    """One training: makes a candidate version with its baseline. `schema` maps column names to types; `reference` are rows of the training set."""
+    """One training: makes a candidate version with its baseline. `schema` maps column names to types; `reference` are rows of the training set.
+
+    `validation` are rows that the training did not see: from their scores and labels it is learned what a score means (binary models).
+    """
 
     version: Name
     trained_at: Moment | None = None
@@ -93,6 +107,7 @@ class TrainingRow(_Row):
     metrics: dict[Name, float] = Field(default_factory=dict)
     data_sources: list[Name] = Field(default_factory=list)
     reference: list[dict[str, Feature]] | None = None
+    validation: list[ValidationRow] | None = None
 
 
 ROWS: dict[Stream, type[_Row]] = {
