@@ -88,6 +88,8 @@ PAGES: dict[str, Need | tuple[Need, Need]] = {
     "models/<uuid:id>/labels/": model(VIEW),
     "models/<uuid:id>/performance/": model(VIEW),
     "models/<uuid:id>/slo/": model(VIEW),
+    "models/<uuid:id>/reference/": button(model(EDIT)),
+    "models/<uuid:id>/reference/back/": button(model(EDIT)),
     "models/<uuid:id>/audits/": button(model(EDIT)),
     "models/<uuid:id>/audits/<int:sample>.csv": model(EDIT),
     "models/<uuid:id>/slo/openslo.yaml": model(VIEW),

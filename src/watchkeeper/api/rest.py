@@ -12,7 +12,21 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel
 
 from watchkeeper import __version__, wire
-from watchkeeper.api import accounts, alerts, audits, changes, incidents, models, monitoring, outcomes, places, rehearsals, relations, risks
+from watchkeeper.api import (
+    accounts,
+    alerts,
+    audits,
+    changes,
+    incidents,
+    models,
+    monitoring,
+    outcomes,
+    places,
+    references,
+    rehearsals,
+    relations,
+    risks,
+)
 from watchkeeper.api.auth import authenticate
 from watchkeeper.api.problems import headers, problem
 from watchkeeper.core.errors import InvalidInput, Unavailable, WatchkeeperError
@@ -28,7 +42,7 @@ api = NinjaAPI(
     docs_url=None,
 )
 # rehearsals before monitoring: the addresses of single risks look like theirs
-for part in (models, outcomes, relations, audits, places, rehearsals, monitoring, risks, incidents, alerts, accounts, changes):
+for part in (models, outcomes, relations, references, audits, places, rehearsals, monitoring, risks, incidents, alerts, accounts, changes):
     api.add_router("", part.router)
 
 

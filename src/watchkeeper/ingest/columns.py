@@ -123,14 +123,16 @@ def has_duplicates(model_id: UUID, days: Collection[date], zone: ZoneInfo) -> bo
 def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime) -> ProfileBins | None:
     """The bins in force: those of the current version's reference. None while there is neither a reference nor a week of rows."""
     newest = ProfileBins.objects.filter(model=model_id).order_by("-number").first()
-    baseline = _reference_baseline(model_id)
-    if newest and (baseline is None or (newest.baseline_id == baseline.id and newest.made_at >= baseline.created_at)):
+    baseline = reference_baseline(model_id)
+    if newest and (newest.counts is None if baseline is None else newest.baseline_id == baseline.id and newest.made_at >= baseline.created_at):
         return newest
     today = local_day(now, zone)
     first, closed = closed_days(model_id, zone, today)
     if baseline is None and closed < FIRST_DAYS:
         return None
-    made = _made_of_log(telemetry, model_id, first, today) if baseline is None else _made_of_reference(telemetry, model_id, baseline, first, today)
+    made = (
+        _made_of_log(telemetry, model_id, first, today) if baseline is None else _made_of_reference(telemetry, model_id, baseline, first, today, zone)
+    )
     if made is None:
         return newest
     layout, counted = made
@@ -149,9 +151,9 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
     return bins
 
 
-def _reference_baseline(model_id: UUID) -> Baseline | None:
-    """With rows: of the version deployed last, else of the one trained last."""
-    with_rows = Baseline.objects.filter(version__model=model_id).exclude(reference_path="")
+def reference_baseline(model_id: UUID) -> Baseline | None:
+    """With rows, sent or in the log: of the version deployed last, else of the one trained last; the newest one of it."""
+    with_rows = Baseline.objects.filter(version__model=model_id).exclude(reference_path="", first_day=None)
     return with_rows.order_by("-version__is_current", F("version__deployed_at").desc(nulls_last=True), "-created_at").first()
 
 
@@ -172,9 +174,11 @@ def first_rows(telemetry: TelemetryLog, model_id: UUID, first: date, today: date
     return _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, min(first + 4 * FIRST_DAYS * DAY, today), SAMPLE_ROWS))
 
 
-def _made_of_reference(telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, first: date, today: date) -> tuple[Layout, ColumnCounts] | None:
+def _made_of_reference(
+    telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, first: date, today: date, zone: ZoneInfo
+) -> tuple[Layout, ColumnCounts] | None:
     """Bins of the reference rows; what they lack (scores, say) is made of the log. Its reference is then the model's first weeks."""
-    reference = reference_rows(model_id, baseline)
+    reference = reference_rows(telemetry, model_id, baseline, zone)
     if reference is None:
         return None
     logged = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, today, SAMPLE_ROWS))
@@ -188,14 +192,23 @@ def _made_of_reference(telemetry: TelemetryLog, model_id: UUID, baseline: Baseli
     return layout, counted
 
 
-def reference_rows(model_id: UUID, baseline: Baseline) -> pa.Table | None:
-    """The training rows that were sent, as the log would have them; None when their file is gone."""
+def reference_rows(telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, zone: ZoneInfo) -> pa.Table | None:
+    """The training rows that were sent, as the log would have them, or rows of the accepted period; None when they are gone."""
+    if baseline.first_day and baseline.last_day:
+        rows = _rows_of_period(telemetry, model_id, baseline.first_day, baseline.last_day, zone)
+        return rows if rows.num_columns else None
     path = settings().data / baseline.reference_path
     if not path.exists():
         log.warning("reference rows are gone", model=str(model_id), path=baseline.reference_path)
         return None
     kinds = dict(LogColumn.objects.filter(model=model_id, stream=Stream.PREDICTIONS).values_list("name", "type"))
     return _as_logged(pq.read_table(path), kinds)
+
+
+def _rows_of_period(telemetry: TelemetryLog, model_id: UUID, first: date, last: date, zone: ZoneInfo) -> pa.Table:
+    sampled = telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, last + DAY, SAMPLE_ROWS)
+    at, begin, end = sampled["timestamp"], day_starts(first, zone), day_starts(last + DAY, zone)
+    return _log_columns(sampled.filter(pc.and_(pc.greater_equal(at, begin), pc.less(at, end))))
 
 
 def _log_columns(table: pa.Table) -> pa.Table:

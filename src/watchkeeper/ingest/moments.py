@@ -146,7 +146,7 @@ def _measured(telemetry: TelemetryLog, bins: ProfileBins, zone: ZoneInfo, now: d
     kinds = LogColumn.objects.filter(model=bins.model_id, stream=Stream.PREDICTIONS, type="double", name__startswith="f.")
     logged = set(kinds.values_list("name", flat=True))
     chosen = [column for column in Layout.from_json(bins.columns).columns if column.name in logged]
-    reference = reference_rows(bins.model_id, bins.baseline) if bins.baseline else None
+    reference = reference_rows(telemetry, bins.model_id, bins.baseline, zone) if bins.baseline else None
     if reference is not None and len(reference) >= LEAST_REFERENCE:
         columns = moment_columns(reference, chosen, most=settings().moment_columns)
         if len(columns) > 1:

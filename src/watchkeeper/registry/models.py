@@ -153,7 +153,10 @@ class ModelVersion(models.Model):
 
 
 class Baseline(models.Model):
-    """The reference a version was accepted on. `inherited_from` marks one taken over from an earlier version."""
+    """The reference a version was accepted on. `inherited_from` marks one taken over from an earlier version.
+
+    An accepted period is `first_day` to `last_day` of the model's own clock, both included: its rows are in the log.
+    """
 
     class Role(models.TextChoices):
         TRAINING = "training", N_("training")
@@ -166,6 +169,8 @@ class Baseline(models.Model):
     metrics = models.JSONField(default=dict)
     reference_rows = models.PositiveIntegerField(default=0)
     reference_path = models.CharField(max_length=500, blank=True)
+    first_day = models.DateField(null=True)
+    last_day = models.DateField(null=True)
     inherited_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField()
 

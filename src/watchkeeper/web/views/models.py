@@ -23,6 +23,7 @@ from watchkeeper.core.settings import settings
 from watchkeeper.history import queries as history
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.ingest import queries as ingest
+from watchkeeper.ingest import references
 from watchkeeper.ingest.places import watched_places
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.registry import queries as registry
@@ -205,6 +206,7 @@ def columns(request: HttpRequest, id: UUID) -> HttpResponse:
     context["page"] = column_page.page(
         head.model, head.risks, window=window, sort=sort, search=search, opened=asked.get("column", ""), widths=charts.WIDTHS["two"], now=now()
     )
+    context |= {"reference": references.reference_of(head.model), "period": references.usual_period(head.model, now=now())}
     opened, days = context["page"].detail, asked.get("days", "")
     context["relation"] = relation_page.panel_of(head.model, opened, days=days, widths=charts.WIDTHS["two"], now=now()) if opened else None
     return render(request, "model/columns.html", context)
