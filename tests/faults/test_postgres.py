@@ -66,7 +66,7 @@ def test_a_killed_web_process_loses_and_doubles_no_acknowledged_row(house: Postg
 
 
 def test_killed_workers_lose_no_alert_and_repeat_only_under_the_same_key(house: PostgresHouse, runs: Runs) -> None:
-    kill_workers(house, models=runs(60, 1000), kills=runs(3, 50), seconds=runs(60, 300))
+    kill_workers(house, models=runs(60, 1000), kills=runs(3, 50))
 
 
 def wait_for_more(senders: Senders) -> None:

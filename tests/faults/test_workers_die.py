@@ -36,10 +36,10 @@ def check_all_told_once(house: House, *, models: int) -> None:
 
 
 def test_killed_workers_lose_no_alert_and_repeat_only_under_the_same_key(house: House, runs: Runs) -> None:
-    kill_workers(house, models=runs(150, 3000), kills=runs(6, 200), seconds=runs(60, 600))
+    kill_workers(house, models=runs(150, 3000), kills=runs(6, 200))
 
 
-def kill_workers(house: House, *, models: int, kills: int, seconds: float) -> None:
+def kill_workers(house: House, *, models: int, kills: int) -> None:
     """Many risks fire at once while one worker after another dies; then everything told is counted."""
     chance = random.Random(11)  # noqa: S311 - a seed, not a secret
     house.nursery.call("tests.faults.seeding:silent_models", count=models, url=house.receiver.url)
@@ -51,7 +51,7 @@ def kill_workers(house: House, *, models: int, kills: int, seconds: float) -> No
         assert house.nursery.kill(pid) == -signal.SIGKILL
         killed += 1
     last = house.nursery.worker()
-    wait_until(lambda: is_all_told(house), seconds=seconds, what="everything delivered")
+    wait_until(lambda: is_all_told(house), what="everything delivered")
     house.nursery.kill(last)
 
     repeated = house.receiver.repeated
@@ -71,7 +71,7 @@ def test_two_workers_and_a_frozen_one_evaluate_nothing_twice(houses: Callable[..
         os.kill(frozen, signal.SIGSTOP)
         time.sleep(1)  # longer than its lease
         os.kill(frozen, signal.SIGCONT)
-    wait_until(lambda: is_all_told(house), seconds=runs(60, 300), what="everything delivered")
+    wait_until(lambda: is_all_told(house), what="everything delivered")
     time.sleep(0.2)
     for pid in (frozen, steady):
         assert house.nursery.kill(pid, how=signal.SIGTERM) == 0

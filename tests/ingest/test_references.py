@@ -8,7 +8,7 @@ import pytest
 
 from tests.platform import Platform
 from tests.risks.story import normal_rows
-from watchkeeper.core.errors import Conflict, InvalidInput, NotFound
+from watchkeeper.core.errors import Conflict, InvalidInput
 from watchkeeper.history.actors import PLATFORM
 from watchkeeper.history.models import Change
 from watchkeeper.ingest import references
@@ -74,7 +74,7 @@ def test_taken_back_the_training_counts_again(platform: Platform, moved: Registe
     platform.work(minutes=2)
 
     assert mean_of_reference(platform, moved) == pytest.approx(0.0, abs=0.1)
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict):
         references.take_back_period(moved, actor=PLATFORM, now=platform.clock.now())
 
 

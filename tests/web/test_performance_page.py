@@ -58,7 +58,7 @@ def test_with_validation_rows_it_is_estimated_before_any_label(owner: Client, pl
 
     assert re.search(r"Estimated ROC AUC 0\.[78]\d", html)
     assert re.search(r"No label has come yet; on the validation rows it was 0\.[78]\d", html)
-    assert "this metric needs labels" in read(owner, model, "?metric=brier")
+    assert "This metric cannot be estimated from scores" in read(owner, model, "?metric=calibration_gap")
     assert "1,000 labels of the validation rows" in html
 
 

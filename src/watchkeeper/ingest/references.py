@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import QuerySet
 
-from watchkeeper.core.errors import Conflict, InvalidInput, NotFound
+from watchkeeper.core.errors import Conflict, InvalidInput
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import record
 from watchkeeper.ingest.columns import COUNTED_AGAIN, reference_baseline
@@ -65,7 +65,7 @@ def take_back_period(model: RegisteredModel, *, actor: Actor, now: datetime) -> 
     """The reference is again what it was before a period was accepted."""
     baseline = _accepted(model).order_by("-created_at").first()
     if baseline is None:
-        raise NotFound(f"No period of {model.name} is accepted.", remedy="There is nothing to take back.")
+        raise Conflict(f"No period of {model.name} is accepted.", remedy="There is nothing to take back.")
     before, version, zone = _period(baseline), baseline.version, ZoneInfo(model.timezone)
     baseline.delete()
     mark_all_days(model.id, of=Of.COLUMNS, begin=local_day(now, zone) - COUNTED_AGAIN, zone=zone, now=now)
