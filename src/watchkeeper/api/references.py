@@ -13,7 +13,6 @@ from watchkeeper.api.auth import caller, clock
 from watchkeeper.api.given import Given
 from watchkeeper.ingest import references
 from watchkeeper.registry import queries
-from watchkeeper.registry.models import RegisteredModel
 
 router = Router(tags=["models"])
 Json = dict[str, Any]  # Any: JSON
@@ -29,7 +28,7 @@ class PeriodIn(Given):
 @router.get("/models/{id}/reference")
 def reference(request: HttpRequest, id: str) -> Json:
     """What columns are compared with: `training` rows of a version, an `accepted` period, or (null) the model's own first weeks."""
-    return _described(queries.model_for(caller(request).who, id))
+    return _described(references.reference_of(queries.model_for(caller(request).who, id)))
 
 
 @router.put("/models/{id}/reference")
@@ -39,7 +38,7 @@ def accept_period(request: HttpRequest, id: str, payload: PeriodIn) -> Json:
     model = queries.model_for(who.who, id)
     queries.require(who.who, Ability.EDIT, model)
     references.accept_period(model, first=payload.first, last=payload.last, actor=who.actor, now=clock.now())
-    return _described(model)
+    return _described(references.reference_of(model))
 
 
 @router.delete("/models/{id}/reference", response={204: None})
@@ -52,8 +51,7 @@ def take_back_period(request: HttpRequest, id: str) -> Status[None]:
     return Status(204, None)
 
 
-def _described(model: RegisteredModel) -> Json:
-    found = references.reference_of(model)
+def _described(found: references.Reference) -> Json:
     baseline = found.baseline
     told = (
         {"role": baseline.role, "version": baseline.version.name, "first": baseline.first_day, "last": baseline.last_day}
