@@ -75,6 +75,16 @@ def test_a_training_again_replaces_them(platform: Platform, model: RegisteredMod
     assert ValidationOutcome.objects.count() == 2
 
 
+def test_a_training_again_without_them_takes_them_away(platform: Platform, model: RegisteredModel) -> None:
+    trained(platform, model, rows_of(60))
+
+    platform.train(model)
+    platform.work()
+
+    assert validations_of([model.id]) == {}
+    assert not Baseline.objects.filter(role="validation").exists()
+
+
 def test_a_row_without_a_label_is_refused_with_what_to_do(platform: Platform, model: RegisteredModel) -> None:
     with pytest.raises(InvalidInput):
         platform.send(model, Stream.TRAINING, [{"version": "1", "validation": [{"score": 0.5}]}])

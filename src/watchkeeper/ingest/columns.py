@@ -124,7 +124,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
     """The bins in force: those of the current version's reference. None while there is neither a reference nor a week of rows."""
     newest = ProfileBins.objects.filter(model=model_id).order_by("-number").first()
     baseline = reference_baseline(model_id)
-    if newest and (newest.counts is None if baseline is None else newest.baseline_id == baseline.id and newest.made_at >= baseline.created_at):
+    if newest and are_made_of(newest, baseline):
         return newest
     today = local_day(now, zone)
     first, closed = closed_days(model_id, zone, today)
@@ -155,6 +155,13 @@ def reference_baseline(model_id: UUID) -> Baseline | None:
     """With rows, sent or in the log: of the version deployed last, else of the one trained last; the newest one of it."""
     with_rows = Baseline.objects.filter(version__model=model_id).exclude(reference_path="", first_day=None)
     return with_rows.order_by("-version__is_current", F("version__deployed_at").desc(nulls_last=True), "-created_at").first()
+
+
+def are_made_of(bins: ProfileBins, baseline: Baseline | None) -> bool:
+    """Whether the bins are those of this reference as it is now; None: of the model's own first days."""
+    if baseline is None:
+        return bins.counts is None
+    return bins.baseline_id == baseline.id and bins.made_at >= baseline.created_at
 
 
 def closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]:

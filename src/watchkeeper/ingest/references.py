@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from watchkeeper.core.errors import Conflict, InvalidInput
 from watchkeeper.history.actors import Actor
 from watchkeeper.history.services import record
-from watchkeeper.ingest.columns import COUNTED_AGAIN, reference_baseline
+from watchkeeper.ingest.columns import COUNTED_AGAIN, are_made_of, reference_baseline
 from watchkeeper.ingest.dirty import Of, days_with_rows, mark_all_days
 from watchkeeper.ingest.models import ProfileBins
 from watchkeeper.registry.models import Baseline, RegisteredModel
@@ -74,9 +74,8 @@ def take_back_period(model: RegisteredModel, *, actor: Actor, now: datetime) -> 
 
 def reference_of(model: RegisteredModel) -> Reference:
     bins = ProfileBins.objects.filter(model=model).select_related("baseline__version").order_by("-number").first()
-    chosen, shown = reference_baseline(model.id), bins.baseline if bins else None
-    is_new = bins is not None and (chosen != shown or (chosen is not None and bins.made_at < chosen.created_at))
-    return Reference(baseline=shown, is_waiting=is_new)
+    is_waiting = bins is not None and not are_made_of(bins, reference_baseline(model.id))
+    return Reference(baseline=bins.baseline if bins else None, is_waiting=is_waiting)
 
 
 def usual_period(model: RegisteredModel, *, now: datetime) -> tuple[date, date]:

@@ -352,7 +352,9 @@ def log_training(model: RegisteredModel, *, training: Training, actor: Actor, no
             "created_at": now,
         },
     )
-    if training.validation_rows:
+    if not training.validation_rows:
+        version.baselines.filter(role=Baseline.Role.VALIDATION).delete()  # they were those of the training before
+    else:
         Baseline.objects.update_or_create(
             version=version, role=Baseline.Role.VALIDATION, defaults={"reference_rows": training.validation_rows, "created_at": now}
         )

@@ -44,7 +44,8 @@ _PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], d
 
 Ints = NDArray[np.int64]
 Places = dict[tuple[str, date], int]
-FETCH_AT_MOST = 12_000_000  # values: 96 MB
+FETCH_AT_MOST = 12_000_000  # values: 96 MB of numbers
+ROWS_AT_MOST = 500_000  # of those that are read: texts may be long
 NUMBERS_AT_ONCE = 4_000_000  # of vectors: 32 MB
 
 
@@ -141,7 +142,7 @@ def column_profiles(
 ) -> list[DayProfile]:
     """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received.
 
-    Up to `fetch_at_most` values are read and counted here, more by a query for each column; of vectors `numbers_at_once`.
+    Up to `fetch_at_most` values (and half a million rows) are read and counted here, more by a query for each column; of vectors `numbers_at_once`.
     """
     kinds = {field.name: ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
     vectors = {name: part for name, part in vector_layouts(layout).items() if kinds.get(name, "").startswith("array")}
@@ -173,7 +174,8 @@ def _counted(
     names = [name for name in logged if name not in (*flags, *lists)]
     told = rows.run(CountRows(last_only))
     places, groups = run.groups(told)
-    if int(told["n"].to_numpy().sum()) * (len(names) + 1) <= fetch_at_most:
+    total = int(told["n"].to_numpy().sum())
+    if total <= ROWS_AT_MOST and total * (len(names) + 1) <= fetch_at_most:
         fetched = rows.run(FetchRows(tuple(names), last_only, tuple(flags)))
         return places, count_groups(layout, fetched, run.places(fetched, places), len(places))
     totals = np.bincount(groups, weights=told["n"].to_numpy(), minlength=len(places)).astype(np.int64)

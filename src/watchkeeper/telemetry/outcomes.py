@@ -135,10 +135,10 @@ def delay_bounds(buckets: Floats) -> Floats:
     return np.asarray(2.0 ** ((buckets + 1) / OCTAVE) - 1)
 
 
-def _outcomes(kind: OutcomeKind, field: str, run: Run, answer: pa.Table, version: str | None) -> Iterator[DayOutcomes]:
-    """The answer of a run, split by version, day and segment."""
+def _outcomes(kind: OutcomeKind, field: str, run: Run, answer: pa.Table, only: str | None) -> Iterator[DayOutcomes]:
+    """The answer of a run, split by version, day and segment; `only` is the version of all rows where there is one alone."""
     counted, delays = _cells_of(answer), answer.filter(pc.is_valid(answer["bucket"]))
-    groups, delayed = (_by_key(table, run, version) for table in (counted, delays))
+    groups, delayed = (_by_key(table, run, only) for table in (counted, delays))
     kept = _largest(groups, counted) if field else {segment for _, _, segment in groups}
     classes = _classes(counted) if kind is OutcomeKind.CLASSES else ()
     cells, late = _cells(kind, counted, classes), _columns(delays, ("sign", "bucket", "n"))
