@@ -80,7 +80,10 @@ class Feed:
         reference = pd.read_parquet(DATA / "employment_reference.parquet")
         accuracy = float((reference["employed"] == reference["prediction"]).mean())
         inputs = reference.drop(columns=["id", "employed", "year", "prediction", "predicted_probability"])
-        self.clients["employment"].log_training(version="2014", reference=inputs, metrics={"accuracy": accuracy}, trained_at=trained_at)
+        tried = reference.rename(columns={"employed": "label", "predicted_probability": "score"})
+        self.clients["employment"].log_training(
+            version="2014", reference=inputs, validation=tried, metrics={"accuracy": accuracy}, trained_at=trained_at
+        )
         self.clients["employment"].log_event("deployed", version="2014", timestamp=trained_at)
         self.clients["employment"].log_metrics({"accuracy": accuracy}, dataset="validation", timestamp=trained_at)
         self.flush()

@@ -162,7 +162,7 @@ PLANS: Mapping[str, ModelPlan] = {
         },
         metrics=({"name": "accuracy", "kind": "technical", "direction": "higher"},),
         sources=("s3://census/acs/massachusetts",),
-        risks=(),
+        risks=(monitoring.Binding(type="estimated_performance_drop", params={"metric": "accuracy", "max_age": "40d"}, criticality=2),),
         tuned={
             "metrics_not_refreshed": {"criticality": 0, "not_relevant_reason": "Labels take a year: there is no metric to refresh in between."},
             "schema_changed": {"params": {"max_age": "40d"}},
