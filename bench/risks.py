@@ -33,10 +33,12 @@ def run() -> Iterator[Row]:
     model = _model(now)
     from watchkeeper import risks
     from watchkeeper.core.finding import Outcome
+    from watchkeeper.core.garbage import collect_seldom
     from watchkeeper.monitoring.evaluation import read_evidence
     from watchkeeper.monitoring.evidence import load_evidence
 
     types = [type for type in risks.catalogue().values() if type.fits(kind=model.kind, problem_type=model.problem_type)]
+    collect_seldom()  # as the worker does
     spent: dict[str, float] = {}
     needed = {type.needs: [model.id] for type in types}
     read, judged = inf, 0
@@ -47,7 +49,7 @@ def run() -> Iterator[Row]:
             seconds, findings = _timed(type.findings, evidence[type.needs][model.id], type.parse_params(ASKED.get(type.key, {})))
             spent[type.key] = min(seconds, spent.get(type.key, seconds))
             judged += any(finding.outcome is not Outcome.UNKNOWN for finding in findings)
-    loads = {kind.__name__: _timed(load_evidence, kind, [model.id], now=now)[0] for kind in needed}
+    loads = {kind.__name__: min(_timed(load_evidence, kind, [model.id], now=now)[0] for _ in range(ROUNDS)) for kind in needed}
     total = 1000 * (sum(spent.values()) + read)
     what = f"risks: all {len(types)} of a model ({judged} can judge) from {DAYS} days of {NUMBERS + len(LEVELS)} columns and labels"
     yield at_most(what, total, GOAL_MS, unit="ms", also=f", {1000 * read:.1f} of it reading")

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from watchkeeper.ingest.models import DirtyDay, NewLabels, OutcomeProfile
-from watchkeeper.ingest.outcomes import stored_outcomes
+from watchkeeper.ingest.outcomes import STORED, Stored
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
 
@@ -38,6 +38,11 @@ def day(platform, days_ago=0):
     return str((platform.clock.now() - timedelta(days=days_ago)).date())
 
 
+def stored(**which):
+    """What one stored row was counted as."""
+    return Stored._make(OutcomeProfile.objects.filter(**which).values_list(*STORED).get()).unpacked()
+
+
 def test_labels_are_counted_with_the_day_of_their_prediction(platform):
     model = platform.register()
     old = predict(platform, model, 20, days_ago=9, region="north")
@@ -50,9 +55,9 @@ def test_labels_are_counted_with_the_day_of_their_prediction(platform):
 
     expected = {(day(platform, 9), ""): (20, 15), (day(platform, 9), "north"): (20, 15), (day(platform, 3), ""): (5, 0)}
     assert counted(model) == expected
-    stored = next(stored_outcomes(OutcomeProfile.objects.filter(model=model, labelled=15, segment=""))).unpacked()
-    assert sorted(cell[:4] for cell in stored.cells.tolist()) == [[141.0, 1.0, -1.0, 5.0], [141.0, 1.0, 1.0, 15.0]]
-    assert stored.delays[:, 2].sum() == 15
+    whole = stored(model=model, labelled=15, segment="")
+    assert sorted(cell[:4] for cell in whole.cells.tolist()) == [[141.0, 1.0, -1.0, 5.0], [141.0, 1.0, 1.0, 15.0]]
+    assert whole.delays[:, 2].sum() == 15
     assert not DirtyDay.objects.filter(of="outcomes").exists()
     assert not NewLabels.objects.exists()
 
@@ -71,7 +76,7 @@ def test_a_late_label_and_a_correction_count_only_their_days_again(platform):
 
     assert counted(model) == {(day(platform, 40), ""): (10, 10), (day(platform, 20), ""): (10, 8), (day(platform, 5), ""): (10, 8)}
     assert OutcomeProfile.objects.get(day=day(platform, 20)).id == untouched
-    corrected = next(stored_outcomes(OutcomeProfile.objects.filter(day=day(platform, 5)))).unpacked()
+    corrected = stored(day=day(platform, 5))
     assert sorted((cell[2], cell[3]) for cell in corrected.cells.tolist()) == [(-1.0, 2.0), (0.0, 1.0), (1.0, 7.0)]
 
 

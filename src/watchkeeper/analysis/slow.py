@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from hashlib import blake2b
 from math import isnan
 
@@ -58,6 +59,7 @@ def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
     return ColumnSlowDrift(column=column.bins.name, evidence=state.shiryaev_roberts, since=column.days[begun], last=column.days[-1], psi=moved)
 
 
+@lru_cache(maxsize=100_000)
 def _coin(column: str, day: date) -> float:
     """Uniform in [0, 1): breaks ties of ranks, the same each time a day is looked at."""
     return int.from_bytes(blake2b(f"{day} {column}".encode(), digest_size=7).digest()) / 2**56

@@ -1,7 +1,7 @@
 """Reading and writing many rows, at the speed of the database: what the worker does thousands of times a second.
 
 `@prepared` reads with a statement that Django builds once. Its arguments stand in lookups that take them as one parameter: `Among` is `IN` for
-long lists, `Until` and `Since` compare a moment.
+long lists, `Until` and `Since` compare a moment or a day.
 `insert_rows` and `update_rows` are one prepared statement each: `bulk_update` builds one CASE per column and row, 20 times slower (`make bench`).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache, wraps
 from importlib import import_module
 from inspect import signature
@@ -20,7 +20,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, BigAutoField, DateTimeField, Field, ForeignKey, Lookup, Model, QuerySet, UUIDField
+from django.db.models import AutoField, BigAutoField, DateField, Field, ForeignKey, Lookup, Model, QuerySet, UUIDField
 from django.db.models.query import get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
 from pydantic_core import to_json
@@ -67,14 +67,14 @@ class _Moment(Lookup):
         return f"{column} {self.operator} %s", (*params, _parameter(self.rhs))
 
 
-@DateTimeField.register_lookup
+@DateField.register_lookup
 class Until(_Moment):
     """`filter(due_at__until=now)`: the same rows as `__lte`."""
 
     lookup_name, operator = "until", "<="
 
 
-@DateTimeField.register_lookup
+@DateField.register_lookup
 class Since(_Moment):
     """`filter(at__since=day)`: the same rows as `__gte`."""
 
@@ -84,6 +84,8 @@ class Since(_Moment):
 def _parameter(argument: Any) -> Any:  # Any: a text, a moment or a list as the database takes it, or what stands in for it
     if isinstance(argument, datetime):
         return connection.ops.adapt_datetimefield_value(argument)
+    if isinstance(argument, date):
+        return connection.ops.adapt_datefield_value(argument)
     return argument if isinstance(argument, str) else _as_list(argument)
 
 
@@ -96,7 +98,7 @@ def _as_list(keys: Any) -> Any:  # Any: a list parameter as the database takes i
 
 
 class _StandIn(str):
-    """In the place of an argument while the statement is built: a list after `__among`, a moment after `__until` or `__since`, or a text."""
+    """In the place of an argument while the statement is built: a list after `__among`, a moment or day after `__until` or `__since`, or a text."""
 
     def __new__(cls, place: int) -> _StandIn:
         made = super().__new__(cls, f"argument {place}")
@@ -112,7 +114,7 @@ Rows = list[tuple[Any, ...]]  # Any: values of any column
 def prepared(build: Callable[..., QuerySet[Any, Any]]) -> Callable[..., Rows]:  # Any: values of any column
     """A read whose statement Django builds once: building it costs more than a small read itself.
 
-    The function says which rows, as a `values_list`; its arguments are lists after `__among`, moments after `__until` and `__since`, or texts.
+    The function says which rows, as a `values_list`; its arguments are lists after `__among`, moments or days after `__until` and `__since`, or texts.
     Called, it returns the rows.
     """
     statement = _built_once(build, _Statement)

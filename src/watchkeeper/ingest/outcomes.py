@@ -18,6 +18,7 @@ from django.db.models.functions import Cast, DenseRank
 
 from watchkeeper.analysis.outcomes import LEARN_DAYS, LOOKED_BACK, OutcomeHistory, SegmentHistory
 from watchkeeper.core.settings import settings
+from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest.columns import has_duplicates
 from watchkeeper.ingest.dirty import (
     LATER,
@@ -94,7 +95,7 @@ def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelt
     validations = validations_of(models)
     found = _histories(models, now, back, validated=validations)
     segments: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in models}
-    for stored in stored_outcomes(OutcomeProfile.objects.filter(model__in=models).exclude(field="").order_by("day", "id")):
+    for stored in map(Stored._make, _stored_segments(models)):
         if stored.day in found[stored.model]["ends"]:
             segments[stored.model].setdefault(stored.field, {}).setdefault(stored.segment, _StoredDays()).add(stored)
     return {id: SegmentHistory(**entry, segments=segments[id], validations=validations.get(id, {})) for id, entry in found.items()}
@@ -130,9 +131,20 @@ class Stored(NamedTuple):
         )
 
 
-def stored_outcomes(profiles: QuerySet[OutcomeProfile]) -> Iterator[Stored]:
-    before, after = ("model", "kind", "version", "day", "field", "segment", "rows", "labelled"), ("cells", "delays")
-    return (Stored(*row) for row in profiles.values_list(*before, Cast("classes", TextField()), *after).iterator())
+STORED = ("model", "kind", "version", "day", "field", "segment", "rows", "labelled", Cast("classes", TextField()), "cells", "delays")
+
+
+@prepared
+def _stored_wholes(models: Collection[UUID], since: date) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
+    """All rows of a day together: those of each model's first weeks and since a day."""
+    place = Window(DenseRank(), partition_by="model", order_by="day")
+    counted = OutcomeProfile.objects.filter(model__among=models, field="").annotate(place=place)
+    return counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__since=since)).order_by("day", "id").values_list(*STORED)
+
+
+@prepared
+def _stored_segments(models: Collection[UUID]) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
+    return OutcomeProfile.objects.filter(model__among=models).exclude(field="").values_list(*STORED)
 
 
 class _StoredDays(Mapping[date, Sequence[DayOutcomes]]):
@@ -162,12 +174,9 @@ def _histories(
 ) -> dict[UUID, dict[str, Any]]:  # Any: the fields of OutcomeHistory
     """Of `validated` models the kind is told though no label came: they have scores to estimate from."""
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
-    place = Window(DenseRank(), partition_by="model", order_by="day")
-    counted = OutcomeProfile.objects.filter(model__in=models, field="").annotate(place=place)
-    shown = counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day", "id")
     found: dict[UUID, dict[str, Any]] = {id: {"now": now, "kind": None, "days": [], "ends": {}} for id in models}  # Any: as above
     today = {id: local_day(now, zone) for id, zone in zones.items()}
-    for stored in stored_outcomes(shown):
+    for stored in map(Stored._make, _stored_wholes(models, (now - back).date())):
         if stored.day < today[stored.model]:
             entry = found[stored.model]
             if stored.labelled or stored.model in validated:

@@ -35,6 +35,8 @@ OUTER = 0.001
 LOG_FROM = 1000.0
 LEAST_SPAN = 1e-300  # of numbers nearer to each other no 256th part can be told
 MOST_HALF, LARGEST = 1e307, 1.79e308
+MOST_IN_4_BYTES = 2**31
+_LZ4 = pa.Codec("lz4_raw")  # with the bytes shuffled, smaller than what zstd makes of whole numbers and unpacked in half the time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,17 +190,25 @@ def count_groups(layout: Layout, table: pa.Table, groups: Ints, count: int) -> l
 
 
 def pack(counts: ColumnCounts) -> bytes:
-    """Counts as compressed little-endian numbers; the layout is needed to read them."""
-    body = counts.counts.astype("<i8").tobytes() + counts.sums.astype("<f8").tobytes()
-    return bytes(pa.compress(body, codec="zstd", asbytes=True))
+    """Counts as little-endian numbers, byte by byte of all, compressed; the layout is needed to read them."""
+    numbers = counts.counts.astype(_stored_as(counts.rows))
+    shuffled = np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, numbers.itemsize).T).tobytes()
+    return bytes(_LZ4.compress(shuffled + counts.sums.astype("<f8").tobytes(), asbytes=True))
 
 
 def unpack(layout: Layout, rows: int, blob: bytes) -> ColumnCounts:
     """What `pack` was given."""
-    sums = len(layout.columns) * 2
-    body = pa.decompress(blob, decompressed_size=8 * (layout.width + sums), codec="zstd", asbytes=True)
-    counts = np.frombuffer(body, dtype="<i8", count=layout.width)
-    return ColumnCounts(rows, counts, np.frombuffer(body, dtype="<f8", offset=8 * layout.width).reshape(-1, 2))
+    kind, columns = _stored_as(rows), len(layout.columns)
+    counted = layout.width * kind.itemsize
+    body = _LZ4.decompress(blob, decompressed_size=counted + 16 * columns, asbytes=True)
+    shuffled = np.frombuffer(body, dtype=np.uint8, count=counted).reshape(kind.itemsize, -1)
+    counts = np.ascontiguousarray(shuffled.T).view(kind)[:, 0].astype(np.int64)
+    return ColumnCounts(rows, counts, np.frombuffer(body, dtype="<f8", offset=counted).reshape(columns, 2))
+
+
+def _stored_as(rows: int) -> np.dtype[np.signedinteger[Any]]:  # Any: of 32 or 64 bits
+    """No count is larger than the rows."""
+    return np.dtype("<i4" if rows < MOST_IN_4_BYTES else "<i8")
 
 
 def _bins_of(name: str, cells: pa.Array) -> ColumnBins:
