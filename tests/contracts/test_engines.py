@@ -16,6 +16,7 @@ from watchkeeper.core.errors import InvalidInput, NotFound, Unavailable
 from watchkeeper.telemetry import engines
 from watchkeeper.telemetry.bins import NULL, ColumnBins, ColumnCounts, Layout, count_rows, make_bins
 from watchkeeper.telemetry.columns import column_profiles
+from watchkeeper.telemetry.days import Cut
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.derived_bins import derived_bins
 from watchkeeper.telemetry.engines import FilesGone, Source, TableSource
@@ -98,6 +99,7 @@ def nasty_rows(count, prediction, label):
             "id": f"{n - (n % 10 == 9)}",
             "timestamp": at[n].isoformat(),
             "version": VERSIONS[n % 6],
+            "run_id": (*WORDS[:4], None)[n // 40 % 5],
             "score": {"a": SCORES[n % 13], "naive": NUMBERS[n % 15], "low": NUMBERS[(n + 3) % 15], "high": NUMBERS[(n + 5) % 15]}
             if prediction == "number"
             else SCORES[n % 13],
@@ -157,9 +159,10 @@ def test_an_engine_counts_hours_as_the_first_one_does(engine, reference, tmp_pat
     assert sum(p.counts.duplicates for p in found) == 30
 
 
+@pytest.mark.parametrize("cut", [*Cut])
 @pytest.mark.parametrize("last_only", [False, True])
 @pytest.mark.parametrize("fetch_at_most", [1, 1_000_000], ids=["each column", "fetched"])
-def test_an_engine_counts_columns_as_the_first_one_does(engine, reference, tmp_path, last_only, fetch_at_most):
+def test_an_engine_counts_columns_as_the_first_one_does(engine, reference, tmp_path, last_only, fetch_at_most, cut):
     rows, _ = nasty_rows(300, "word", (1,))
     log = log_of(tmp_path, rows)
     usual = make_bins(pa.table({f"f.{name}": [row["features"][name] for row in rows] for name in ("word", "flag", "whole", LONG + "a", LONG + "b")}))
@@ -170,10 +173,13 @@ def test_an_engine_counts_columns_as_the_first_one_does(engine, reference, tmp_p
     layout = Layout((*usual.columns, *numbers))
 
     found, expected = (
-        column_profiles(each, log, MODEL, layout, DAYS, BERLIN, last_only=last_only, fetch_at_most=fetch_at_most) for each in (engine, reference)
+        column_profiles(each, log, MODEL, layout, DAYS, BERLIN, last_only=last_only, cut=cut, fetch_at_most=fetch_at_most)
+        for each in (engine, reference)
     )
 
-    assert [(p.version, p.day, p.counts.rows) for p in found] == [(p.version, p.day, p.counts.rows) for p in expected]
+    assert [(p.version, p.day, p.part, p.ended_at, p.counts.rows) for p in found] == [
+        (p.version, p.day, p.part, p.ended_at, p.counts.rows) for p in expected
+    ]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.counts.counts.tolist() == theirs.counts.counts.tolist()
         assert_close(ours.counts.sums, theirs.counts.sums)

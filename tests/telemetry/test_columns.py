@@ -13,7 +13,7 @@ import pytest
 
 from watchkeeper.telemetry.bins import NULL, UNDER_MINIMUM, ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
-from watchkeeper.telemetry.days import local_day
+from watchkeeper.telemetry.days import Cut, local_day
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream
@@ -204,3 +204,44 @@ def test_only_numbers_that_crowd_at_the_small_end_are_binned_on_a_logarithmic_sc
 
 def test_a_day_is_the_models_own():
     assert local_day(datetime(2026, 3, 1, 23, 30, tzinfo=UTC), ZoneInfo("Europe/Berlin")) == date(2026, 3, 2)
+
+
+def by_part(profiles):
+    return {(profile.day.isoformat(), profile.part): (profile.counts.rows, profile.ended_at) for profile in profiles}
+
+
+def test_hours_of_a_day_that_has_25_are_counted_each(profiles_of, tmp_path):
+    log, berlin = TelemetryLog(tmp_path), ZoneInfo("Europe/Berlin")
+    midnight = datetime(2026, 10, 25, tzinfo=berlin).astimezone(UTC)
+    rows = [{"id": f"{n}", "timestamp": (midnight + timedelta(minutes=20 * n)).isoformat(), "features": {"x": n % 5}} for n in range(76)]
+    write(log, rows)
+    layout = make_bins(features(rows))
+
+    found = by_part(profiles_of(log, MODEL, layout, [date(2026, 10, 25), date(2026, 10, 26)], berlin, last_only=False, cut=Cut.HOUR))
+
+    assert [part for day, part in found if day == "2026-10-25"] == [*(f"{n:02}:00" for n in range(3)), "02:00 (2)", *(f"{n:02}:00" for n in range(3, 24))]
+    assert {rows for (day, _), (rows, _) in found.items() if day == "2026-10-25"} == {3}
+    assert found["2026-10-26", "00:00"] == (1, midnight + timedelta(hours=26))
+    assert found["2026-10-25", "02:00 (2)"][1] == midnight + timedelta(hours=4)
+
+
+def test_runs_of_a_day_are_counted_each_until_they_are_too_many(profiles_of, tmp_path):
+    log, noon = TelemetryLog(tmp_path), datetime(2026, 10, 20, 12, tzinfo=UTC)
+    rows = [
+        {"id": f"{n}", "timestamp": (noon + timedelta(minutes=n)).isoformat(), "run_id": ("night", "it's", None)[n // 10], "features": {"x": n}}
+        for n in range(30)
+    ]
+    many = [
+        {"id": f"m{n}", "timestamp": (noon + timedelta(days=1, seconds=n)).isoformat(), "run_id": f"r{n}", "features": {"x": n}} for n in range(150)
+    ]
+    write(log, rows + many)
+    layout = make_bins(features(rows))
+
+    found = by_part(profiles_of(log, MODEL, layout, [date(2026, 10, 20), date(2026, 10, 21)], UTC, last_only=False, cut=Cut.RUN))
+
+    assert found == {
+        ("2026-10-20", ""): (10, noon + timedelta(minutes=29)),
+        ("2026-10-20", "it's"): (10, noon + timedelta(minutes=19)),
+        ("2026-10-20", "night"): (10, noon + timedelta(minutes=9)),
+        ("2026-10-21", ""): (150, None),
+    }

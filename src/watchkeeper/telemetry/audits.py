@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import numpy as np
 
 from watchkeeper.telemetry.columns import CountRows
-from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, rows_of_days, runs_of
+from watchkeeper.telemetry.days import DAY, RowsOf, Run, Wanted, ask, logged_kind, rows_of_days, runs_of
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import UNKNOWN, is_positive
@@ -41,7 +41,7 @@ class DrawRows:
     def __call__(self, log: ir.Table) -> ir.Table:
         said = ibis.coalesce(is_positive(log.prediction), (log.score >= 0.5).cast("int8"), UNKNOWN).cast("int8")
         segments = {f"s.{field}": log[f"s.{field}"].fill_null("") for field in self.fields}
-        rows = rows_of_days(log, self.last_only, id=log.id, said=said, score=log.score, **segments)
+        rows = rows_of_days(log, RowsOf(self.last_only), id=log.id, said=said, score=log.score, **segments)
         return rows.select("id", "day", "said", "score", *segments).order_by(ibis.random()).limit(self.size)
 
 
@@ -103,7 +103,7 @@ def labels_of(
 
 
 def _rows(engine: Engine, log: TelemetryLog, model: UUID | str, run: Run, last_only: bool) -> int:
-    counted = ask(engine, log, model, CountRows(last_only), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
+    counted = ask(engine, log, model, CountRows(RowsOf(last_only)), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
     return int(counted["n"].to_numpy().sum()) if counted is not None else 0
 
 

@@ -1,4 +1,5 @@
-"""Column profiles: additive counts of every column per version and day of the model's own clock, computed from the log. Does not store them.
+"""Column profiles: additive counts of every column per version and day of the model's own clock (its hours, or the runs of a batch model), computed from
+the log. Does not store them.
 
 One grouped count per column: as fast as one scan for all of them, and its memory does not grow with rows or columns (TELEMETRY.md §1).
 """
@@ -7,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import date, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from uuid import UUID
 
 import ibis
@@ -31,7 +32,7 @@ from watchkeeper.telemetry.bins import (
     Layout,
     count_groups,
 )
-from watchkeeper.telemetry.days import Run, Wanted, floor, ibis_kind, read, rows_of_days, runs_of
+from watchkeeper.telemetry.days import EVERY_ROW, HOUR, Cut, Key, RowsOf, Run, Wanted, floor, ibis_kind, read, rows_of_days, runs_of
 from watchkeeper.telemetry.derived import VectorMeasure, as_double
 from watchkeeper.telemetry.engines import Engine, Query, Reading
 from watchkeeper.telemetry.log import TelemetryLog
@@ -43,46 +44,53 @@ _OUTSIDE = (NULL, INFINITE, OVER_MAXIMUM, OVER_BINS, UNDER_BINS, UNDER_MINIMUM) 
 _PLACES = np.array([*range(FIRST, FIRST + FINE), FIRST + FINE - 1, *_OUTSIDE], dtype=np.int64)  # by code: x = high is in the last bin
 
 Ints = NDArray[np.int64]
-Places = dict[tuple[str, date], int]
+Places = dict[Key, int]
 FETCH_AT_MOST = 12_000_000  # values: 96 MB of numbers
 ROWS_AT_MOST = 500_000  # of those that are read: texts may be long
 NUMBERS_AT_ONCE = 4_000_000  # of vectors: 32 MB
+LAST = datetime.max.replace(tzinfo=UTC)
+MOST_PARTS = 100  # of a day; one of more runs is counted as a whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DayProfile:
-    """What the rows of one version on one day look like."""
+    """What the rows of one version on one day look like, or in a part of it: the start of an hour or the id of a run, and when it was over."""
 
     version: str
     day: date
     counts: ColumnCounts
+    part: str = ""
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class CountRows:
-    """Rows of [first, end) of the first table, by version and day since `first`."""
+    """Rows of [first, end) of the first table, by what tells them apart; of runs also the last moment, in microseconds since `first`."""
 
-    last_only: bool = False
+    of: RowsOf = EVERY_ROW
 
     def __call__(self, log: ir.Table, *_: ir.Table) -> ir.Table:
-        return rows_of_days(log, self.last_only).group_by("version", "day").agg(n=ibis._.count())
+        if self.of.cut is not Cut.RUN:
+            return rows_of_days(log, self.of).group_by(*self.of.keys).agg(n=ibis._.count())
+        rows = rows_of_days(log, self.of, at=log.timestamp.delta(log["first"], unit="us"))
+        return rows.group_by(*self.of.keys).agg(n=rows.count(), last=rows["at"].max())
 
 
 @dataclass(frozen=True)
 class FetchRows:
-    """The rows themselves, with version and day: few are counted faster here than by a query for each column.
+    """The rows themselves, with what tells them apart: few are counted faster here than by a query for each column.
 
     Of `flags` only whether they are filled: true, or null.
     """
 
     names: tuple[str, ...]
-    last_only: bool = False
+    of: RowsOf = EVERY_ROW
     flags: tuple[str, ...] = ()
 
     def __call__(self, log: ir.Table) -> ir.Table:
         flags = {name: ibis.ifelse(log[name].isnull(), None, True) for name in self.flags}
-        rows = rows_of_days(log, self.last_only, **{name: log[name] for name in self.names}, **flags)
-        return rows.select("version", "day", *self.names, *self.flags)
+        rows = rows_of_days(log, self.of, **{name: log[name] for name in self.names}, **flags)
+        return rows.select(*self.of.keys, *self.names, *self.flags)
 
 
 @dataclass(frozen=True)
@@ -90,16 +98,15 @@ class CountNumbers:
     """The same by the code of a number, with Σx and Σx²: 0 to 256 from `low` to `high`, negative outside the bins (`_OUTSIDE`)."""
 
     column: ColumnBins
-    last_only: bool = False
-    by_version: bool = True
+    of: RowsOf = EVERY_ROW
 
     def __call__(self, log: ir.Table) -> ir.Table:
         derived = self.column.derived
         assert not isinstance(derived, VectorMeasure)
         x = derived.expression(log) if derived else as_double(log[self.column.name])
-        rows = rows_of_days(log, self.last_only, by_version=self.by_version, x=x)
+        rows = rows_of_days(log, self.of, x=x)
         coded = rows.mutate(code=_code(rows.x, self.column))
-        return coded.group_by(*_keys(self), "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
+        return coded.group_by(*self.of.keys, "code").agg(n=coded.count(), s=coded.x.sum(), ss=(coded.x * coded.x).sum())
 
 
 @dataclass(frozen=True)
@@ -107,12 +114,11 @@ class CountLevels:
     """The same by the level of a category."""
 
     name: str
-    last_only: bool = False
-    by_version: bool = True
+    of: RowsOf = EVERY_ROW
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, by_version=self.by_version, level=log[self.name].cast("string"))
-        return rows.group_by(*_keys(self), "level").agg(n=rows.count())
+        rows = rows_of_days(log, self.of, level=log[self.name].cast("string"))
+        return rows.group_by(*self.of.keys, "level").agg(n=rows.count())
 
 
 @dataclass(frozen=True)
@@ -120,12 +126,11 @@ class CountFilled:
     """The same by whether the column is null."""
 
     name: str
-    last_only: bool = False
-    by_version: bool = True
+    of: RowsOf = EVERY_ROW
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, by_version=self.by_version, code=log[self.name].isnull().cast("int16"))
-        return rows.group_by(*_keys(self), "code").agg(n=rows.count())
+        rows = rows_of_days(log, self.of, code=log[self.name].isnull().cast("int16"))
+        return rows.group_by(*self.of.keys, "code").agg(n=rows.count())
 
 
 def column_profiles(
@@ -137,49 +142,90 @@ def column_profiles(
     zone: tzinfo,
     *,
     last_only: bool,
+    cut: Cut = Cut.DAY,
     fetch_at_most: int = FETCH_AT_MOST,
     numbers_at_once: int = NUMBERS_AT_ONCE,
 ) -> list[DayProfile]:
-    """Profiles of the days that have rows, by version and day. `last_only` counts each id once, as it was last received.
+    """Profiles of the days that have rows, by version and day, or by its parts. `last_only` counts each id once, as it was last received.
 
     Up to `fetch_at_most` values (and half a million rows) are read and counted here, more by a query for each column; of vectors `numbers_at_once`.
     """
     kinds = {field.name: ibis_kind(field.type) for field in log.schema(model, Stream.PREDICTIONS)}
     vectors = {name: part for name, part in vector_layouts(layout).items() if kinds.get(name, "").startswith("array")}
-    wanted = Wanted(stream=Stream.PREDICTIONS, columns={name: kinds.get(name, "float64") for name in layout.reads})
+    columns = {name: kinds.get(name, "float64") for name in layout.reads} | ({"run_id": "string"} if cut is Cut.RUN else {})
+    wanted = Wanted(stream=Stream.PREDICTIONS, columns=columns)
     logged = [name for name in layout.reads if name in kinds]
     profiles: list[DayProfile] = []
-    for run in runs_of(days, zone):
+    for run in runs_of(days, zone) if cut is Cut.DAY else (run for day in sorted(days) for run in runs_of([day], zone)):
 
-        def count(rows: Reading, run: Run = run) -> tuple[Places, list[ColumnCounts]]:
-            places, counted = _counted(layout, run, rows, logged, last_only, fetch_at_most)
-            for name, part in vectors.items() if places else ():
-                with closing(rows.batches(FetchVectors(name, last_only), rows=batch_rows(part, numbers_at_once))) as batches:
-                    found = count_vectors(part, name, run, places, batches)
+        def count(rows: Reading, run: Run = run) -> tuple[_Told, list[ColumnCounts]]:
+            told = _told(run, rows, RowsOf(last_only, cut=cut))
+            counted = _counted(layout, run, rows, told, logged, fetch_at_most)
+            for name, part in vectors.items() if told.places else ():
+                with closing(rows.batches(FetchVectors(name, told.of), rows=batch_rows(part, numbers_at_once))) as batches:
+                    found = count_vectors(part, name, run, told.places, batches)
                 for whole, more in zip(counted, found, strict=True):
                     _put(layout, whole, part, more)
-            return places, counted
+            return told, counted
 
-        places, counted = read(engine, log, model, run, wanted, take=count) or ({}, [])
-        profiles += [DayProfile(version=version, day=day, counts=counted[place]) for (version, day), place in sorted(places.items())]
-    return profiles
+        if found := read(engine, log, model, run, wanted, take=count):
+            told, counted = found
+            profiles += [_profile(key, counted[place], told, run, zone) for key, place in told.places.items()]
+    return sorted(profiles, key=lambda profile: (profile.day, profile.version, profile.ended_at or LAST, profile.part))
 
 
-def _counted(
-    layout: Layout, run: Run, rows: Reading, logged: Collection[str], last_only: bool, fetch_at_most: int
-) -> tuple[Places, list[ColumnCounts]]:
-    """The counts of each version and day, and their places among them. Of vectors only whether they are there."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Told:
+    """Which rows there are: a place for each version, day and part, the rows of each place, and when its last one was made (of runs)."""
+
+    of: RowsOf
+    places: Places
+    totals: Ints
+    last: Ints
+
+
+def _told(run: Run, rows: Reading, of: RowsOf) -> _Told:
+    table = rows.run(CountRows(of))
+    places, groups = run.groups(table)
+    if of.cut is Cut.RUN and len(places) > MOST_PARTS:
+        return _told(run, rows, replace(of, cut=Cut.DAY))
+    totals, last = np.zeros(len(places), dtype=np.int64), np.zeros(len(places), dtype=np.int64)
+    np.add.at(totals, groups, table["n"].to_numpy())
+    if "last" in table.column_names:
+        np.maximum.at(last, groups, table["last"].to_numpy())
+    return _Told(of=of, places=places, totals=totals, last=last)
+
+
+def _profile(key: Key, counts: ColumnCounts, told: _Told, run: Run, zone: tzinfo) -> DayProfile:
+    version, day, part = key
+    if told.of.cut is Cut.DAY:
+        return DayProfile(version=version, day=day, counts=counts)
+    if told.of.cut is Cut.RUN:
+        ended_at = run.first + timedelta(microseconds=int(told.last[told.places[key]]))
+        return DayProfile(version=version, day=day, counts=counts, part=part, ended_at=ended_at)
+    start = run.first + int(part) * HOUR
+    return DayProfile(version=version, day=day, counts=counts, part=_clock(start.astimezone(zone)), ended_at=start + HOUR)
+
+
+def _clock(start: datetime) -> str:
+    """An hour as its day names it; one that comes twice has a mark.
+
+    >>> _clock(datetime(2026, 10, 25, 2)), _clock(datetime(2026, 10, 25, 2, fold=1))
+    ('02:00', '02:00 (2)')
+    """
+    return f"{start:%H:%M}{' (2)' if start.fold else ''}"
+
+
+def _counted(layout: Layout, run: Run, rows: Reading, told: _Told, logged: Collection[str], fetch_at_most: int) -> list[ColumnCounts]:
+    """The counts at each place. Of vectors only whether they are there."""
     flags = [column.name for column in layout.columns if column.kind == "presence" and column.name in logged]
     lists = [column.derived.column for column in layout.columns if isinstance(column.derived, VectorMeasure)]
     names = [name for name in logged if name not in (*flags, *lists)]
-    told = rows.run(CountRows(last_only))
-    places, groups = run.groups(told)
-    total = int(told["n"].to_numpy().sum())
+    total = int(told.totals.sum())
     if total <= ROWS_AT_MOST and total * (len(names) + 1) <= fetch_at_most:
-        fetched = rows.run(FetchRows(tuple(names), last_only, tuple(flags)))
-        return places, count_groups(layout, fetched, run.places(fetched, places), len(places))
-    totals = np.bincount(groups, weights=told["n"].to_numpy(), minlength=len(places)).astype(np.int64)
-    return places, _count_each(layout, run, rows, logged, last_only, places, totals)
+        fetched = rows.run(FetchRows(tuple(names), told.of, tuple(flags)))
+        return count_groups(layout, fetched, run.places(fetched, told.places), len(told.places))
+    return _count_each(layout, run, rows, told, logged)
 
 
 def _put(layout: Layout, counts: ColumnCounts, part: Layout, counted: ColumnCounts) -> None:
@@ -192,41 +238,36 @@ def _put(layout: Layout, counts: ColumnCounts, part: Layout, counted: ColumnCoun
             counts.sums[index] = counted.sums[part.columns.index(column)]
 
 
-def _count_each(
-    layout: Layout, run: Run, rows: Reading, logged: Collection[str], last_only: bool, places: Places, totals: Ints
-) -> list[ColumnCounts]:
+def _count_each(layout: Layout, run: Run, rows: Reading, told: _Told, logged: Collection[str]) -> list[ColumnCounts]:
     """One grouped count per column: any number of rows in the same memory."""
-    counts = np.zeros((len(places), layout.width), dtype=np.int64)
-    sums = np.zeros((len(places), len(layout.columns), 2))
-    versions = {version for version, _ in places}
+    counts = np.zeros((len(told.places), layout.width), dtype=np.int64)
+    sums = np.zeros((len(told.places), len(layout.columns), 2))
+    versions = {version for version, _, _ in told.places}
     only = versions.pop() if len(versions) == 1 else None
+    of = replace(told.of, by_version=only is None)
     for index, column in enumerate(layout.columns):
         part = counts[:, layout.slices[column.name]]
         is_counted = any(name in logged for name in column.reads) and not isinstance(column.derived, VectorMeasure)
-        table = rows.run(_query(column, last_only, by_version=only is None)) if is_counted else None
+        table = rows.run(_query(column, of)) if is_counted else None
         if table is None:
-            part[:, column.null_place] = totals
+            part[:, column.null_place] = told.totals
             continue
-        groups = run.places(table, places, only)
+        groups = run.places(table, told.places, only)
         np.add.at(part, (groups, _table_places(column, table)), table["n"].to_numpy())
         if column.kind == "number":
             finite = table["code"].to_numpy() > _INFINITE
             for which, name in enumerate(("s", "ss")):
                 np.add.at(sums[:, index, which], groups[finite], table[name].to_numpy(zero_copy_only=False)[finite].astype(np.float64))
-    return [ColumnCounts(int(totals[place]), counts[place], sums[place]) for place in range(len(places))]
+    return [ColumnCounts(int(told.totals[place]), counts[place], sums[place]) for place in range(len(told.places))]
 
 
-def _query(column: ColumnBins, last_only: bool, *, by_version: bool) -> Query:
+def _query(column: ColumnBins, of: RowsOf) -> Query:
     match column.kind:
         case "number":
-            return CountNumbers(column, last_only, by_version)
+            return CountNumbers(column, of)
         case "category":
-            return CountLevels(column.name, last_only, by_version)
-    return CountFilled(column.name, last_only, by_version)
-
-
-def _keys(query: CountNumbers | CountLevels | CountFilled) -> tuple[str, ...]:
-    return ("version", "day") if query.by_version else ("day",)
+            return CountLevels(column.name, of)
+    return CountFilled(column.name, of)
 
 
 def _table_places(column: ColumnBins, table: pa.Table) -> Ints:

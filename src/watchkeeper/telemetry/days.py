@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
 from itertools import repeat
 from typing import TypeVar
 from uuid import UUID
@@ -21,12 +22,40 @@ from watchkeeper.telemetry.times import MICROSECOND
 from watchkeeper.wire import Stream
 
 Taken = TypeVar("Taken")
+Key = tuple[str, date, str]  # version, day, part of the day (empty: all of it)
 
 DAY = timedelta(days=1)
 COLUMNS: Mapping[str, str] = {"id": "string", "timestamp": "timestamp", "batch": "int64", "row": "int32", "version": "string"}
 
+HOUR = timedelta(hours=1)
+
 _DAY_MICROS = 86_400_000_000
+_HOUR_MICROS = 3_600_000_000
 _READS = 3  # a compaction and a vacuum may take the files away between listing and reading
+
+
+class Cut(StrEnum):
+    """The parts of a day that are counted by themselves: all of it, its hours, or the runs of a batch model."""
+
+    DAY = "day"
+    HOUR = "hour"
+    RUN = "run"
+
+
+@dataclass(frozen=True)
+class RowsOf:
+    """Which rows: of an id only the last received, when asked; and what they are told apart by, beside the day."""
+
+    last_only: bool = False
+    by_version: bool = True
+    cut: Cut = Cut.DAY
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (*(("version",) if self.by_version else ()), "day", *(("part",) if self.cut is not Cut.DAY else ()))
+
+
+EVERY_ROW = RowsOf()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,23 +80,28 @@ class Run:
         """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
         return self.days[min(index, len(self.days) - 1)]
 
-    def groups(self, answer: pa.Table) -> tuple[dict[tuple[str, date], int], NDArray[np.int64]]:
-        """A place for each version and day of a query's answer, and the place of each of its rows."""
-        codes, names = self._codes(answer, None)
+    def groups(self, answer: pa.Table) -> tuple[dict[Key, int], NDArray[np.int64]]:
+        """A place for each version, day and part of a query's answer, and the place of each of its rows."""
+        codes, names, parts = self._codes(answer, None)
         found, places = np.unique(codes, return_inverse=True)
-        keys = ((names[code // len(self.days)], self.days[code % len(self.days)]) for code in found.tolist())
+        keys = (
+            (names[code // len(parts) // len(self.days)], self.days[code // len(parts) % len(self.days)], parts[code % len(parts)])
+            for code in found.tolist()
+        )
         return {key: place for place, key in enumerate(keys)}, np.asarray(places, dtype=np.int64)
 
-    def places(self, answer: pa.Table, of: Mapping[tuple[str, date], int], version: str | None = None) -> NDArray[np.int64]:
+    def places(self, answer: pa.Table, of: Mapping[Key, int], version: str | None = None) -> NDArray[np.int64]:
         """The place of each row of another answer about the same rows; `version` is that of all rows of one that names none."""
-        codes, names = self._codes(answer, version)
-        return np.array([of.get((name, day), -1) for name in names for day in self.days], dtype=np.int64)[codes]
+        codes, names, parts = self._codes(answer, version)
+        return np.array([of.get((name, day, part), -1) for name in names for day in self.days for part in parts], dtype=np.int64)[codes]
 
-    def _codes(self, answer: pa.Table, version: str | None) -> tuple[NDArray[np.int64], list[str]]:
-        """Version and day of each row as one number, and the names of the versions."""
+    def _codes(self, answer: pa.Table, version: str | None) -> tuple[NDArray[np.int64], list[str], list[str]]:
+        """Version, day and part of each row as one number, and the names of the versions and parts."""
         versions = (pa.repeat(version, len(answer)) if version is not None else answer["version"].combine_chunks()).dictionary_encode()
+        parts = (answer["part"].combine_chunks() if "part" in answer.column_names else pa.repeat("", len(answer))).dictionary_encode()
         days = np.minimum(answer["day"].to_numpy(), len(self.days) - 1)
-        return versions.indices.to_numpy().astype(np.int64) * len(self.days) + days, versions.dictionary.to_pylist()
+        codes = versions.indices.to_numpy().astype(np.int64) * len(self.days) + days
+        return codes * len(parts.dictionary) + parts.indices.to_numpy(), versions.dictionary.to_pylist(), parts.dictionary.to_pylist()
 
     def keys(self, answer: pa.Table, version: str | None = None) -> Iterator[tuple[str, date]]:
         """Version and day of each row of a query's answer; `version` is that of all rows of an answer that names none."""
@@ -100,22 +134,23 @@ def runs_of(days: Collection[date], zone: tzinfo) -> Iterator[Run]:
         yield _run(run, zone)
 
 
-def rows_of_days(log: ir.Table, last_only: bool, *, by_version: bool = True, **wanted: ir.Value) -> ir.Table:
-    """The rows of [first, end) with what is wanted of them, their version (when asked by it) and day. Of one id only the last received, when asked."""
-    if last_only:
+def rows_of_days(log: ir.Table, of: RowsOf, **wanted: ir.Value) -> ir.Table:
+    """The rows of [first, end) with what is wanted of them and what tells them apart. The part is the id of the run, or whole hours since `first`."""
+    if of.last_only:
         received = log.batch.cast("int64") * 2**31 + log.row
         kept = received == received.max().over(group_by=id_key(log))
         wanted = wanted | {"kept": kept}
     micros = log.timestamp.delta(log["first"], unit="us")  # exact, and three times as fast as seconds since 1970
-    version = {"version": log.version.fill_null("")} if by_version else {}
-    within = log.select(
-        **version,
-        day=floor(micros / _DAY_MICROS).cast("int32"),
-        inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]),
-        **wanted,
-    )
+    told = {"day": floor(micros / _DAY_MICROS).cast("int32")}
+    if of.by_version:
+        told["version"] = log.version.fill_null("")
+    if of.cut is Cut.HOUR:
+        told["part"] = floor(micros / _HOUR_MICROS).cast("int32").cast("string")
+    elif of.cut is Cut.RUN:
+        told["part"] = log.run_id.fill_null("")
+    within = log.select(**told, inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]), **wanted)
     within = within.filter(within.inside)
-    return within.filter(within.kept) if last_only else within
+    return within.filter(within.kept) if of.last_only else within
 
 
 def id_key(rows: ir.Table) -> ir.Value:

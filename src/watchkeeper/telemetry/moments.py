@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from watchkeeper.telemetry.bins import ColumnBins
 from watchkeeper.telemetry.columns import CountRows, FetchRows
-from watchkeeper.telemetry.days import Run, Wanted, read, rows_of_days, runs_of
+from watchkeeper.telemetry.days import RowsOf, Run, Wanted, read, rows_of_days, runs_of
 from watchkeeper.telemetry.engines import Engine, Reading
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream
@@ -74,7 +74,9 @@ class SumProducts:
     last_only: bool = False
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, **{f"z{place}": _scaled(log[column.name], column) for place, column in enumerate(self.columns)})
+        rows = rows_of_days(
+            log, RowsOf(self.last_only), **{f"z{place}": _scaled(log[column.name], column) for place, column in enumerate(self.columns)}
+        )
         sums = {f"s{place}": rows[f"z{place}"].sum() for place in range(len(self.columns))}
         products = {f"p{i}_{j}": (rows[f"z{i}"] * rows[f"z{j}"]).sum() for i, j in self.pairs}
         return rows.group_by("version", "day").agg(n=rows.count(), **sums, **products)
@@ -137,16 +139,16 @@ def unpack_moments(blob: bytes, columns: int, *, parts: int = 1) -> Floats:
 
 
 def _summed(columns: Sequence[MomentColumn], run: Run, last_only: bool, fetch_at_most: int, rows: Reading) -> dict[tuple[str, date], Floats]:
-    total = int(rows.run(CountRows(last_only))["n"].to_numpy().sum())
+    total = int(rows.run(CountRows(RowsOf(last_only)))["n"].to_numpy().sum())
     if not total:
         return {}
     if total * len(columns) > fetch_at_most:
         return _summed_there(rows, columns, run, last_only)
-    fetched = rows.run(FetchRows(tuple(column.name for column in columns), last_only))
+    fetched = rows.run(FetchRows(tuple(column.name for column in columns), RowsOf(last_only)))
     places, groups = run.groups(fetched)
     if len(places) == 1:
-        return {key: row_moments(fetched, columns) for key in places}
-    return {key: row_moments(fetched.take(np.flatnonzero(groups == place)), columns) for key, place in places.items()}
+        return {key[:2]: row_moments(fetched, columns) for key in places}
+    return {key[:2]: row_moments(fetched.take(np.flatnonzero(groups == place)), columns) for key, place in places.items()}
 
 
 def _summed_there(rows: Reading, columns: Sequence[MomentColumn], run: Run, last_only: bool) -> dict[tuple[str, date], Floats]:

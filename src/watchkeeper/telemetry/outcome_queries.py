@@ -13,7 +13,7 @@ from typing import Protocol
 import ibis
 import ibis.expr.types as ir
 
-from watchkeeper.telemetry.days import floor, id_key, rows_of_days
+from watchkeeper.telemetry.days import EVERY_ROW, RowsOf, floor, id_key, rows_of_days
 
 BINS = 200
 NO_SCORE = -1  # beside the codes of score_code
@@ -238,7 +238,7 @@ class DaysOfLabels:
 
     def __call__(self, log: ir.Table, labels: ir.Table) -> ir.Table:
         new = labels.filter(labels.batch >= self.since).select(key=id_key(labels)).distinct()
-        return rows_of_days(log, False, key=id_key(log)).semi_join(new, "key").select("day").distinct()
+        return rows_of_days(log, EVERY_ROW, key=id_key(log)).semi_join(new, "key").select("day").distinct()
 
 
 def is_positive(given: ir.Value) -> ir.Value:
@@ -267,7 +267,7 @@ def sign_of(given: object) -> int | None:
 def joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
     """Predictions of [first, end) with their keys, label and `known`, the time at which their first label became known."""
     segment = {"segment": log[f"s.{of.field}"].fill_null("")} if of.field else {}
-    rows = rows_of_days(log, of.last_only, by_version=of.by_version, key=id_key(log), **segment, **wanted)
+    rows = rows_of_days(log, RowsOf(of.last_only, of.by_version), key=id_key(log), **segment, **wanted)
     told = labels.select("label", key=id_key(labels), known=labels.timestamp, batch=labels.batch, row=labels.row)
     told = _last_of_each(told) if of.last_label_only else told.drop("batch", "row")
     return rows.left_join(told.filter(told.label.notnull()), "key")

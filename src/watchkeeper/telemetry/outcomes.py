@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.columns import CountRows
-from watchkeeper.telemetry.days import DAY, Run, Wanted, ask, logged_kind, read, runs_of
+from watchkeeper.telemetry.days import DAY, RowsOf, Run, Wanted, ask, logged_kind, read, runs_of
 from watchkeeper.telemetry.engines import Engine, Reading
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import BINS, NO_SCORE, OCTAVE, UNKNOWN, CountOutcomes, DaysOfLabels, OfRows, OutcomeKind, sign_of
@@ -75,7 +75,7 @@ def day_outcomes(
 
 
 def _counted(kind: OutcomeKind, fields: Collection[str], run: Run, last_only: bool, rows: Reading) -> list[DayOutcomes]:
-    total = rows.run(CountRows(last_only))
+    total = rows.run(CountRows(RowsOf(last_only)))
     versions = set(total["version"].to_pylist())
     only = versions.pop() if len(versions) == 1 else None
     of = OfRows(by_version=only is None, last_only=last_only)

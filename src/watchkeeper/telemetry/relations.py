@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from watchkeeper.telemetry.bins import ColumnBins, Layout, row_places
 from watchkeeper.telemetry.columns import CountRows
-from watchkeeper.telemetry.days import Run, Wanted, ask, ibis_kind, logged_kind, runs_of
+from watchkeeper.telemetry.days import RowsOf, Run, Wanted, ask, ibis_kind, logged_kind, runs_of
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OfRows, OutcomeKind, is_positive, joined
@@ -159,7 +159,7 @@ class _Fetch:
 
     def shares(self, run: Run, most: int, zone: tzinfo) -> Iterator[tuple[Run, int]]:
         """The days of a run that are read together, with their rows; a day that has more than `most` stays by itself."""
-        counted = ask(self.engine, self.log, self.model, CountRows(self.of.last_only), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
+        counted = ask(self.engine, self.log, self.model, CountRows(RowsOf(self.of.last_only)), run, Wanted(stream=Stream.PREDICTIONS, columns={}))
         rows = dict.fromkeys(run.days, 0)
         for (_, day), n in zip(run.keys(counted), counted["n"].to_pylist(), strict=True) if counted is not None else ():
             rows[day] += n

@@ -5,26 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from watchkeeper.telemetry.bins import ColumnCounts, Layout, count_groups
-from watchkeeper.telemetry.days import Run, rows_of_days
+from watchkeeper.telemetry.days import EVERY_ROW, Key, RowsOf, Run, rows_of_days
 from watchkeeper.telemetry.derived import VectorMeasure
 
 
 @dataclass(frozen=True)
 class FetchVectors:
-    """The vectors of one column, with version and day; rows that have one."""
+    """The vectors of one column, with what tells rows apart; rows that have one."""
 
     name: str
-    last_only: bool = False
+    of: RowsOf = EVERY_ROW
 
     def __call__(self, log: ir.Table) -> ir.Table:
-        rows = rows_of_days(log, self.last_only, vector=log[self.name])
-        return rows.filter(rows.vector.notnull()).select("version", "day", "vector")
+        rows = rows_of_days(log, self.of, vector=log[self.name])
+        return rows.filter(rows.vector.notnull()).select(*self.of.keys, "vector")
 
 
 def vector_layouts(layout: Layout) -> Mapping[str, Layout]:
@@ -42,9 +41,7 @@ def batch_rows(layout: Layout, numbers: int) -> int:
     return max(1, numbers // dimension)
 
 
-def count_vectors(
-    layout: Layout, name: str, run: Run, places: Mapping[tuple[str, date], int], batches: Iterator[pa.RecordBatch]
-) -> Sequence[ColumnCounts]:
+def count_vectors(layout: Layout, name: str, run: Run, places: Mapping[Key, int], batches: Iterator[pa.RecordBatch]) -> Sequence[ColumnCounts]:
     """The measures in the rows of the batches, for each place."""
     found = [ColumnCounts.empty(layout) for _ in places]
     for batch in batches:
