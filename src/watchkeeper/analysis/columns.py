@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import ClassVar, Self
+from itertools import repeat
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,16 @@ from numpy.typing import NDArray
 from watchkeeper.core.evidence import Evidence
 from watchkeeper.core.text import N_
 from watchkeeper.telemetry.bins import FIRST, NUMBER_PLACES, OVER_BINS, ColumnBins, ColumnCounts, Layout
+from watchkeeper.telemetry.days import Cut
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Kept = TypeVar("Kept")
 
 LEARN_DAYS = 28
-LOOKED_BACK = timedelta(days=92)  # beside the days it learned from
+LEARN_PARTS = 168  # hours of a week; of runs at most as many
+LOOKED_BACK = timedelta(days=92)  # beside the windows it learned from
+PARTS_BACK = 336  # of them, where a window is a part of a day
 COARSE = 10
 COARSE_LEVELS = 20
 
@@ -50,17 +55,23 @@ def moments(n: int, total: float, squares: float) -> tuple[float, float]:
     return float(mean), float(np.sqrt(variance)) if 0 < variance < np.inf else float("nan")
 
 
+def kept_windows(closed: Sequence[Kept], cut: Cut) -> list[Kept]:
+    """Of parts of days only the first ones and the last ones are looked at: there are many."""
+    return [*closed] if cut is Cut.DAY else [*closed[:LEARN_PARTS], *closed[LEARN_PARTS:][-PARTS_BACK:]]
+
+
 def _no_counts() -> Ints:
     return np.zeros((0, 0), dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnHistory(Evidence):
-    """Closed days of a model's own clock that have rows, oldest first, and the reference they are compared with.
+    """Closed windows of a model that have rows, oldest first, and the reference they are compared with: days of its own clock, or as `cut` says parts
+    of them. `parts` has the name of each part within its day, nothing for whole days.
 
-    `counts` has shape (days, layout.width), `sums` (days, columns, 2), `ends` the UTC moment at which each day was over.
+    `counts` has shape (windows, layout.width), `sums` (windows, columns, 2), `ends` the UTC moment at which each window was over.
     `reference` counts the training rows; None when the model sent none and is compared with its own first weeks. The first 28 days tell how
-    much days usually differ.
+    much days usually differ. An hour is compared with the same hour of the first week once that is over: hours differ more than models drift.
     """
 
     forgets: ClassVar[str] = ""
@@ -69,7 +80,9 @@ class ColumnHistory(Evidence):
 
     layout: Layout = field(default_factory=lambda: Layout(()))
     reference: ColumnCounts | None = None
+    cut: Cut = Cut.DAY
     days: tuple[date, ...] = ()
+    parts: tuple[str, ...] = ()
     ends: tuple[datetime, ...] = ()
     rows: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     counts: Ints = field(default_factory=_no_counts)
@@ -83,16 +96,31 @@ class ColumnHistory(Evidence):
     def at(self, moment: datetime) -> Self:
         over = bisect_right(self.ends, moment)
         since = (moment - LOOKED_BACK).date()
-        kept = [place for place in range(over) if place < LEARN_DAYS or self.days[place] >= since]
+        closed = [place for place in range(over) if place < self.learned or self.days[place] >= since]
+        kept = kept_windows(closed, self.cut)
         return replace(
             self,
             now=moment,
+            parts=tuple(self.parts[place] for place in kept) if self.parts else (),
             days=tuple(self.days[place] for place in kept),
             ends=tuple(self.ends[place] for place in kept),
             rows=self.rows[kept],
             counts=self.counts[kept],
             sums=self.sums[kept],
         )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What people call each window."""
+        return tuple(f"{day} {part}".strip() for day, part in zip(self.days, self.parts or repeat(""), strict=bool(self.parts)))
+
+    @cached_property
+    def learned(self) -> int:
+        """How many of the first windows tell what is usual, when they are over."""
+        if self.cut is Cut.DAY:
+            return LEARN_DAYS
+        days = list(dict.fromkeys(self.days))[:LEARN_DAYS]
+        return min(LEARN_PARTS, bisect_right(self.days, days[-1])) if len(days) == LEARN_DAYS else LEARN_PARTS
 
     @cached_property
     def columns(self) -> dict[str, ColumnBins]:
@@ -106,17 +134,39 @@ class ColumnHistory(Evidence):
 
     def _of(self, column: ColumnBins) -> ColumnDays:
         places, index = self.layout.slices[column.name], self.layout.columns.index(column)
-        reference = self.reference.counts[places] if self.reference else np.zeros(column.places, dtype=np.int64)
-        sums = self.reference.sums[index] if self.reference else np.zeros(2)
-        return ColumnDays(bins=column, days=self.days, counts=self.counts[:, places], sums=self.sums[:, index], sent=reference, sent_sums=sums)
+        is_sent = self.reference is not None and not (self.cut is Cut.HOUR and len(self.days) > self.learned)
+        reference = self.reference.counts[places] if self.reference and is_sent else np.zeros(column.places, dtype=np.int64)
+        sums = self.reference.sums[index] if self.reference and is_sent else np.zeros(2)
+        return ColumnDays(
+            bins=column,
+            days=self.days,
+            names=self.names,
+            phases=self.phases,
+            first=self.learned,
+            counts=self.counts[:, places],
+            sums=self.sums[:, index],
+            sent=reference,
+            sent_sums=sums,
+        )
+
+    @cached_property
+    def phases(self) -> tuple[Hashable, ...]:
+        """The season of each window: its weekday, or its hour. Runs have none."""
+        if self.cut is Cut.DAY:
+            return tuple(day.weekday() for day in self.days)
+        return self.parts if self.cut is Cut.HOUR else ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnDays:
-    """One column: `counts` of shape (days, places). `sent` are the counts of the reference rows, all zero when there are none."""
+    """One column: `counts` of shape (windows, places). `sent` are the counts of the reference rows, all zero when there are none; of the windows the
+    `first` tell what is usual."""
 
     bins: ColumnBins
     days: tuple[date, ...]
+    names: tuple[str, ...]
+    phases: tuple[Hashable, ...]
+    first: int
     counts: Ints
     sums: Floats
     sent: Ints
@@ -127,21 +177,21 @@ class ColumnDays:
         return bool(self.sent.any())
 
     def learned(self, window: int) -> int:
-        """How many of the first days tell what is usual when the last `window` are judged: a day never tells about itself."""
-        return min(LEARN_DAYS, max(0, len(self.days) - window))
+        """How many of the first windows tell what is usual when the last `window` are judged: one never tells about itself."""
+        return min(self.first, max(0, len(self.days) - window))
 
     def is_judged(self, window: int) -> bool:
         """The first weeks of a model without reference rows are its reference, and are not judged."""
-        return len(self.days) >= window + (0 if self.has_reference else LEARN_DAYS)
+        return len(self.days) >= window + (0 if self.has_reference else self.first)
 
     @cached_property
     def reference(self) -> Ints:
         """Counts of the reference by place."""
-        return self.sent if self.has_reference else self.counts[:LEARN_DAYS].sum(axis=0)
+        return self.sent if self.has_reference else self.counts[: self.first].sum(axis=0)
 
     @cached_property
     def reference_sums(self) -> Floats:
-        return self.sent_sums if self.has_reference else self.sums[:LEARN_DAYS].sum(axis=0)
+        return self.sent_sums if self.has_reference else self.sums[: self.first].sum(axis=0)
 
     @cached_property
     def reference_spread(self) -> float:

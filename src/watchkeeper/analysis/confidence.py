@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 
@@ -18,8 +17,8 @@ from watchkeeper.telemetry.derived_bins import CONFIDENCE
 class ConfidenceChange:
     """Mean confidence in the window of days `first` to `last` and in the reference; `undecided` are the shares of rows below a confidence."""
 
-    first: date
-    last: date
+    first: str
+    last: str
     mean: float
     usual: float
     undecided: float
@@ -48,8 +47,8 @@ def confidence_change(history: ColumnHistory, *, window: int, alpha: float, leas
     if test is None or not column.numbers(current) or not column.numbers(column.reference):
         return None
     return ConfidenceChange(
-        first=history.days[-window:][0],
-        last=history.days[-1],
+        first=history.names[-window:][0],
+        last=history.names[-1],
         mean=_mean(column, current, column.sums[-window:].sum(axis=0)),
         usual=_mean(column, column.reference, column.reference_sums),
         undecided=share_below(column, current, undecided_below),

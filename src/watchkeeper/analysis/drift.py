@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 import numpy as np
 
@@ -25,11 +24,11 @@ class DriftLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnDrift:
-    """The verdict on one column in the window of days `first` to `last`. `adjusted` is the p-value after adjusting for the number of columns."""
+    """The verdict on one column in the windows `first` to `last`. `adjusted` is the p-value after adjusting for the number of columns."""
 
     column: str
-    first: date
-    last: date
+    first: str
+    last: str
     test: DriftTest
     adjusted: float
 
@@ -39,9 +38,9 @@ def column_drifts(history: ColumnHistory, columns: Collection[str], limits: Drif
     chosen = [history.of(history.columns[name]) for name in columns]
     judged = [(column, test) for column in chosen if column.bins.kind != "presence" and (test := drift_of(column, limits, window=window))]
     adjusted = benjamini_hochberg([test.p_value if not np.isnan(test.psi) else np.nan for _, test in judged])
-    days = history.days[-window:]
+    windows = history.names[-window:]
     found = [
-        ColumnDrift(column=column.bins.name, first=days[0], last=days[-1], test=_final(test, p, limits), adjusted=float(p))
+        ColumnDrift(column=column.bins.name, first=windows[0], last=windows[-1], test=_final(test, p, limits), adjusted=float(p))
         for (column, test), p in zip(judged, adjusted, strict=True)
     ]
     return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -np.nan_to_num(drift.test.psi), drift.column))
@@ -70,11 +69,11 @@ def _final(test: DriftTest, adjusted: float, limits: DriftLimits) -> DriftTest:
 
 
 def _expected(column: ColumnDays, window: int) -> tuple[Ints, Spread]:
-    """What the window is compared with, and how much such windows usually differ. A model's own first weeks are matched by weekday."""
+    """What the window is compared with, and how much such windows usually differ. A model's own first weeks are matched by weekday, or by hour."""
     learned = column.learned(window)
-    usual, phases = column.counts[:learned], [day.weekday() for day in column.days[:learned]]
+    usual, phases = column.counts[:learned], column.phases[:learned]
     if window == 1 and not column.has_reference and _every_phase_known(phases):
-        matched = same_phase(usual, phases, column.days[-1].weekday())
+        matched = same_phase(usual, phases, column.phases[-1])
         return matched.astype(np.int64), learn_spread(column.coarse(usual), phases=phases)
     return column.reference, usual_spread(column, column.coarse(usual), window)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
 from math import log, sqrt
 
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, moments
@@ -40,8 +39,8 @@ class ScaleChange:
     """A column's mean and standard deviation in a window and in the reference. `change` is None when it is still in its unit."""
 
     column: str
-    first: date
-    last: date
+    first: str
+    last: str
     mean: float
     usual: float
     n: int
@@ -67,9 +66,9 @@ def _scale(column: ColumnDays, window: int, tolerance: float, min_rows: int) -> 
     known = column.numbers(column.reference)
     if before is None or after is None or min(n, known) < min_rows:
         return None
-    days = column.days[-window:]
+    windows = column.names[-window:]
     change = _changed(before, after, tolerance + 2 * sqrt(1 / n + 1 / known))
-    return ScaleChange(column=column.bins.name, first=days[0], last=days[-1], mean=after[0], usual=before[0], n=n, change=change)
+    return ScaleChange(column=column.bins.name, first=windows[0], last=windows[-1], mean=after[0], usual=before[0], n=n, change=change)
 
 
 def _moments(n: int, total: float, squares: float) -> tuple[float, float] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 
@@ -27,8 +26,8 @@ class ColumnShare:
     """
 
     column: str
-    first: date
-    last: date
+    first: str
+    last: str
     share: float
     usual: float
     n: int
@@ -59,7 +58,7 @@ def column_shares(history: ColumnHistory, columns: Collection[str], places: Plac
 
 
 def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnShare | None:
-    days = column.days[-window:]
+    windows = column.names[-window:]
     if not places or not column.is_judged(window):
         return None
     reference, current = _split(column.reference, places), _split(column.counts[-window:].sum(axis=0), places)
@@ -69,8 +68,8 @@ def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnSh
     law = law_of(float(test.degrees), known, rows=float(effective_rows(reference.sum(), current.sum())))
     return ColumnShare(
         column=column.bins.name,
-        first=days[0],
-        last=days[-1],
+        first=windows[0],
+        last=windows[-1],
         share=_part(current),
         usual=_part(reference),
         n=int(current.sum()),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
 from math import isnan
 
 import numpy as np
 
-from watchkeeper.analysis.columns import LEARN_DAYS, ColumnDays, ColumnHistory
+from watchkeeper.analysis.columns import ColumnDays, ColumnHistory
 from watchkeeper.stats.distances import psi
 from watchkeeper.stats.drift import LEAST_WINDOWS, SlowDrift, rank_p_values, unlikeness
 
@@ -25,8 +24,8 @@ class ColumnSlowDrift:
 
     column: str
     evidence: float
-    since: date
-    last: date
+    since: str
+    last: str
     psi: float
 
 
@@ -39,14 +38,14 @@ def slow_drifts(history: ColumnHistory, columns: Collection[str], *, days: int) 
 
 
 def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
-    learned = min(LEARN_DAYS, len(column.days))
+    learned = min(column.first, len(column.days))
     if column.bins.kind == "presence" or learned < LEAST_WINDOWS or len(column.days) == learned:
         return None
     counts = column.coarse(column.counts)
     total = counts[:learned].sum(axis=0)
-    first = max(learned, len(column.days) - days)
+    first = max(learned, len(column.days) - days * (len(column.days) // len(set(column.days))))
     usual, seen = unlikeness(counts[:learned], counts[first:])
-    coins = [_coin(column.bins.name, day) for day in column.days[first:]]
+    coins = [_coin(column.bins.name, window) for window in column.names[first:]]
     p_values = np.where(np.isnan(seen), np.nan, rank_p_values(usual, seen, u=coins))
     state, begun = SlowDrift.of_larger_differences(), first
     for place, p_value in enumerate(p_values.tolist(), start=first):
@@ -56,10 +55,10 @@ def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
         if state.shiryaev_roberts < 1:
             begun = place
     moved = float(psi(total, counts[begun:].sum(axis=0)))
-    return ColumnSlowDrift(column=column.bins.name, evidence=state.shiryaev_roberts, since=column.days[begun], last=column.days[-1], psi=moved)
+    return ColumnSlowDrift(column=column.bins.name, evidence=state.shiryaev_roberts, since=column.names[begun], last=column.names[-1], psi=moved)
 
 
 @lru_cache(maxsize=100_000)
-def _coin(column: str, day: date) -> float:
-    """Uniform in [0, 1): breaks ties of ranks, the same each time a day is looked at."""
-    return int.from_bytes(blake2b(f"{day} {column}".encode(), digest_size=7).digest()) / 2**56
+def _coin(column: str, window: str) -> float:
+    """Uniform in [0, 1): breaks ties of ranks, the same each time a window is looked at."""
+    return int.from_bytes(blake2b(f"{window} {column}".encode(), digest_size=7).digest()) / 2**56

@@ -59,6 +59,7 @@ class Passport(Given):
     tags: list[str] | None = None
     custom_fields: dict[str, Any] | None = None  # Any: a company's own fields
     timezone: str | None = None
+    window: str | None = None
     expected: dict[str, str] | None = None
 
 

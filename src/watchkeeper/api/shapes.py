@@ -26,7 +26,7 @@ def model(row: Row) -> Json:
     return {
         **fields_of(
             row, "id", "name", "kind", "purpose", "stage", "problem_type", "tier", "repository_link", "documentation_link", "tags", "custom_fields",
-            "timezone", "expected", "created_at", "retired_at",
+            "timezone", "window", "expected", "created_at", "retired_at",
         ),
         "unit": {"id": str(row.unit_id), "path": "/".join(accounts.unit_names(row.unit))},
         "owners": owners(row),

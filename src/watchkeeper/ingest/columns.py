@@ -1,4 +1,4 @@
-"""Column profiles of a model's days: bins frozen from its reference, dirty days counted again and replaced in one transaction.
+"""Column profiles of a model's days (or hours, or runs): bins frozen from its reference, dirty days counted again and replaced in one transaction.
 
 The reference is the training rows of the current version; a model that sent none is compared with its own first weeks.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from django.db import transaction
 from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import DenseRank
 
-from watchkeeper.analysis.columns import LEARN_DAYS, LOOKED_BACK, ColumnHistory
+from watchkeeper.analysis.columns import LEARN_DAYS, LOOKED_BACK, ColumnHistory, kept_windows
 from watchkeeper.core.settings import settings
 from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, postpone, refresh_days, zone_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
@@ -28,7 +29,7 @@ from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, Profil
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.telemetry.bins import ColumnCounts, Layout, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
-from watchkeeper.telemetry.days import DAY, day_starts, local_day
+from watchkeeper.telemetry.days import DAY, Cut, day_starts, local_day
 from watchkeeper.telemetry.derived_bins import count_reference, derived_bins
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
 COUNTED_AGAIN = LOOKED_BACK  # with new bins
 SAMPLE_ROWS = 50_000
+SETTLES = timedelta(minutes=10)  # after the last row of a run, or the end of an hour: rows may be on their way
 _TARGETS = ("prediction", "score")
 
 
@@ -51,35 +53,53 @@ def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now
 
 
 def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, ColumnHistory]:
-    """What is known of each model's columns: the reference, the days it learned from, and the closed days of the time asked for."""
+    """What is known of each model's columns: the reference, the windows it learned from, and the closed ones of the time asked for."""
     bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).order_by("number")}  # the newest of each
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
-    found: dict[int, list[tuple[date, int, bytes]]] = defaultdict(list)
+    found: dict[int, list[_Stored]] = defaultdict(list)
     counted = ColumnProfile.objects.filter(bins__in=bins.values(), segment="")
     place = Window(DenseRank(), partition_by="bins", order_by="day")
     shown = counted.annotate(place=place).filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day")
-    for bins_id, day, rows, counts in shown.values_list("bins_id", "day", "rows", "counts"):
-        found[bins_id].append((day, rows, bytes(counts)))
+    for row in shown.values_list("bins_id", "day", "part", "ended_at", "rows", "counts"):
+        found[row[0]].append(_Stored._make(row[1:]))
     return {id: _history(bins[id], found[bins[id].id], zones[id], now) if id in bins else ColumnHistory(now=now, layout=Layout(())) for id in models}
 
 
-def _history(bins: ProfileBins, stored: list[tuple[date, int, bytes]], zone: ZoneInfo, now: datetime) -> ColumnHistory:
-    layout, today = Layout.from_json(bins.columns), local_day(now, zone)
-    by_day: dict[date, ColumnCounts] = {}
-    for day, rows, blob in stored:
-        if day < today:
-            counts = unpack(layout, rows, blob)
-            by_day[day] = by_day[day] + counts if day in by_day else counts
-    days = tuple(by_day)
+class _Stored(NamedTuple):
+    """A row of ColumnProfile, its counts still packed."""
+
+    day: date
+    part: str
+    ended_at: datetime | None
+    rows: int
+    counts: bytes
+
+
+def _history(bins: ProfileBins, stored: list[_Stored], zone: ZoneInfo, now: datetime) -> ColumnHistory:
+    layout, cut = Layout.from_json(bins.columns), Cut(bins.cut)
+    ends: dict[tuple[date, str], datetime] = {}
+    for row in stored:
+        window = row.day, row.part
+        end = row.ended_at + SETTLES if row.ended_at else day_starts(row.day + DAY, zone)
+        ends[window] = max(end, ends.get(window, end))
+    closed = sorted((window for window, end in ends.items() if end <= now), key=lambda window: (window[0], ends[window], window[1]))
+    windows = kept_windows(closed, cut)
+    counted: dict[tuple[date, str], ColumnCounts] = {}
+    for row in stored:
+        if (window := (row.day, row.part)) in windows:
+            counts = unpack(layout, row.rows, bytes(row.counts))
+            counted[window] = counted[window] + counts if window in counted else counts
     return ColumnHistory(
         now=now,
         layout=layout,
         reference=unpack(layout, bins.rows, bytes(bins.counts)) if bins.counts else None,
-        days=days,
-        ends=tuple(day_starts(day + DAY, zone) for day in days),
-        rows=np.array([counts.rows for counts in by_day.values()], dtype=np.int64),
-        counts=np.array([counts.counts for counts in by_day.values()], dtype=np.int64).reshape(len(days), layout.width),
-        sums=np.array([counts.sums for counts in by_day.values()]).reshape(len(days), len(layout.columns), 2),
+        cut=cut,
+        days=tuple(day for day, _ in windows),
+        parts=tuple(part for _, part in windows),
+        ends=tuple(ends[window] for window in windows),
+        rows=np.array([counted[window].rows for window in windows], dtype=np.int64),
+        counts=np.array([counted[window].counts for window in windows], dtype=np.int64).reshape(len(windows), layout.width),
+        sums=np.array([counted[window].sums for window in windows]).reshape(len(windows), len(layout.columns), 2),
     )
 
 
@@ -99,13 +119,22 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
         days,
         zone,
         last_only=has_duplicates(model_id, days, zone),
+        cut=Cut(bins.cut),
     )
     with transaction.atomic():
         if not still_ours():
             return 0
         ColumnProfile.objects.filter(bins=bins, day__in=days).delete()
         ColumnProfile.objects.bulk_create(
-            ColumnProfile(bins=bins, version=entry.version[:200], day=entry.day, rows=entry.counts.rows, counts=pack(entry.counts))
+            ColumnProfile(
+                bins=bins,
+                version=entry.version[:200],
+                day=entry.day,
+                part=entry.part[:200],
+                ended_at=entry.ended_at,
+                rows=entry.counts.rows,
+                counts=pack(entry.counts),
+            )
             for entry in profiles
         )
         clear_marks(dirty)
@@ -124,7 +153,8 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
     """The bins in force: those of the current version's reference. None while there is neither a reference nor a week of rows."""
     newest = ProfileBins.objects.filter(model=model_id).order_by("-number").first()
     baseline = reference_baseline(model_id)
-    if newest and are_made_of(newest, baseline):
+    cut = RegisteredModel.objects.values_list("window", flat=True).get(id=model_id)
+    if newest and newest.cut == cut and are_made_of(newest, baseline):
         return newest
     today = local_day(now, zone)
     first, closed = closed_days(model_id, zone, today)
@@ -142,6 +172,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
             number=(newest.number if newest else 0) + 1,
             baseline=baseline,
             made_at=now,
+            cut=cut,
             columns=layout.as_json(),
             rows=counted.rows if counted else 0,
             counts=pack(counted) if counted else None,

@@ -201,6 +201,7 @@ class ProfileBins(models.Model):
     number = models.PositiveIntegerField()
     baseline = models.ForeignKey(Baseline, null=True, on_delete=models.SET_NULL)  # None: made of the model's own first days
     made_at = models.DateTimeField()
+    cut = models.CharField(max_length=10, default="day")  # telemetry.days.Cut: what its profiles are counted by
     columns = models.JSONField()  # telemetry.bins.ColumnBins, in the order of the counts
     rows = models.PositiveBigIntegerField(default=0)
     counts = models.BinaryField(null=True)  # of the reference rows
@@ -213,17 +214,19 @@ class ProfileBins(models.Model):
 
 
 class ColumnProfile(models.Model):
-    """Counts of every column on one day of the model's own clock, replaced as a whole. `counts` is telemetry.bins' packed form."""
+    """Counts of every column on one day of the model's own clock, or in a part of it, replaced as a whole. `counts` is telemetry.bins' packed form."""
 
     bins = models.ForeignKey(ProfileBins, on_delete=models.CASCADE, related_name="profiles", db_index=False)
     version = models.CharField(max_length=200, blank=True)
     segment = models.CharField(max_length=200, blank=True)
     day = models.DateField()
+    part = models.CharField(max_length=200, blank=True)  # the clock time of an hour, or the id of a run; empty: the whole day
+    ended_at = models.DateTimeField(null=True)  # of a part
     rows = models.PositiveBigIntegerField()
     counts = models.BinaryField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["bins", "day", "segment", "version"], name="column_profile_once")]
+        constraints = [models.UniqueConstraint(fields=["bins", "day", "part", "segment", "version"], name="column_profile_once")]
 
     def __str__(self) -> str:
         return f"{self.bins_id} {self.day}"

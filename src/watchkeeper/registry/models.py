@@ -50,6 +50,14 @@ class ProblemType(models.TextChoices):
     OTHER = "other", N_("other")
 
 
+class Window(models.TextChoices):
+    """What of a model is compared with its reference at a time."""
+
+    DAY = "day", N_("a day")
+    HOUR = "hour", N_("an hour")
+    RUN = "run", N_("a run of a batch model")
+
+
 class ModelQuerySet(QuerySet["RegisteredModel"]):
     def visible_to(self, person: Person) -> ModelQuerySet:
         """The choke point of rights: models in a unit where the person may look, and those they own."""
@@ -84,6 +92,7 @@ class RegisteredModel(models.Model):
     tags = models.JSONField(default=list)
     custom_fields = models.JSONField(default=dict)
     timezone = models.CharField(max_length=64, default="UTC")
+    window = models.CharField(max_length=10, choices=Window.choices, default=Window.DAY)
     expected = models.JSONField(null=True)  # timetable of a batch model: {"cron", "timezone"?, "grace"?}
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True)

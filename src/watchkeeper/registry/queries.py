@@ -32,6 +32,7 @@ from watchkeeper.registry.models import (
     Stage,
     Stakeholder,
     Tier,
+    Window,
 )
 
 
@@ -240,6 +241,7 @@ def choices() -> dict[str, list[tuple[Any, str]]]:  # Any: texts, and the number
         "tier": list(Tier.choices),
         "stage": [choice for choice in Stage.choices if choice[0] != Stage.RETIRED],
         "problem_type": list(ProblemType.choices),
+        "window": list(Window.choices),
         "metric_kind": list(Metric.Kind.choices),
         "direction": list(Metric.Direction.choices),
     }

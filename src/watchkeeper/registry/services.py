@@ -36,6 +36,7 @@ from watchkeeper.registry.models import (
     Stage,
     Stakeholder,
     Tier,
+    Window,
 )
 
 SCOPES = ("ingest", "status:read", "controls:read")
@@ -51,6 +52,7 @@ EDITABLE = (
     "tags",
     "custom_fields",
     "timezone",
+    "window",
     "expected",
 )
 Fields = Mapping[str, Any]  # Any: values of different fields, checked by `_check_fields`
@@ -430,7 +432,7 @@ def _check_fields(fields: Fields) -> None:
         raise InvalidInput(f"Tier {fields['tier']} is not possible.", remedy="1 is the most important, 3 the least.", fields={"tier": "1-3"})
     if "name" in fields and not 0 < len(fields["name"]) <= 200:
         raise InvalidInput("A model needs a name of 1 to 200 characters.", remedy="Give it a name people will recognise.", fields={"name": "1-200"})
-    choices = {"kind": Kind, "stage": Stage, "problem_type": ProblemType}
+    choices = {"kind": Kind, "stage": Stage, "problem_type": ProblemType, "window": Window}
     _check_choices({name: (fields[name], choices[name]) for name in choices if name in fields})
     for name in ("repository_link", "documentation_link"):
         _check_link(name, fields.get(name, ""))

@@ -78,8 +78,8 @@ def no_recent_day(history: ColumnHistory | MomentHistory, max_age: timedelta) ->
     return None
 
 
-def days_of(first: date, last: date) -> str:
-    """A window of days in any language.
+def days_of(first: date | str, last: date | str) -> str:
+    """A window of days in any language, or of parts of days as they are named.
 
     >>> days_of(date(2026, 11, 16), date(2026, 11, 22))
     '2026-11-16 – 2026-11-22'

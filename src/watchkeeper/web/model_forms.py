@@ -33,6 +33,7 @@ PASSPORT = (
     "tags",
     "custom_fields",
     "timezone",
+    "window",
     "expected",
 )
 
@@ -60,6 +61,9 @@ class PassportForm(PlainForm):
         label=_("Own fields"), required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text=_("One per line: name: value.")
     )
     timezone = forms.CharField(label=_("Time zone"), help_text=_("Of timestamps that name none, e.g. Europe/Berlin."))
+    window = forms.ChoiceField(
+        label=_("Window"), required=False, help_text=_("What of its features and predictions is compared with the reference at a time.")
+    )
     cron = forms.CharField(label=_("Expected runs"), required=False, help_text=_("For a model that runs by a timetable, as cron: 0 6 * * *"))
     grace = forms.CharField(label=_("A run may be late by"), required=False, help_text=_("e.g. 2h"))
     reason = ReasonField()
@@ -75,7 +79,7 @@ class PassportForm(PlainForm):
         }
         super().__init__(*args, initial=initial, **kwargs)
         offered = registry.choices()
-        for name in ("kind", "problem_type", "stage", "tier"):
+        for name in ("kind", "problem_type", "stage", "tier", "window"):
             self.offer(name, translated(offered[name]))
         self.offer("unit", units)
 
@@ -85,6 +89,7 @@ class PassportForm(PlainForm):
         pairs = [line.partition(":") for line in lines(given["custom_fields"])]
         timetable = {"cron": given["cron"].strip(), "timezone": given["timezone"]} | ({"grace": given["grace"].strip()} if given["grace"] else {})
         return {name: given[name] for name in PASSPORT if name in given} | {
+            "window": given["window"] or "day",
             "tags": [tag.strip() for tag in given["tags"].split(",") if tag.strip()],
             "custom_fields": {name.strip(): value.strip() for name, _colon, value in pairs},
             "expected": timetable if given["cron"] else None,
