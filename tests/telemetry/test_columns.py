@@ -219,7 +219,11 @@ def test_hours_of_a_day_that_has_25_are_counted_each(profiles_of, tmp_path):
 
     found = by_part(profiles_of(log, MODEL, layout, [date(2026, 10, 25), date(2026, 10, 26)], berlin, last_only=False, cut=Cut.HOUR))
 
-    assert [part for day, part in found if day == "2026-10-25"] == [*(f"{n:02}:00" for n in range(3)), "02:00 (2)", *(f"{n:02}:00" for n in range(3, 24))]
+    assert [part for day, part in found if day == "2026-10-25"] == [
+        *(f"{n:02}:00" for n in range(3)),
+        "02:00 (2)",
+        *(f"{n:02}:00" for n in range(3, 24)),
+    ]
     assert {rows for (day, _), (rows, _) in found.items() if day == "2026-10-25"} == {3}
     assert found["2026-10-26", "00:00"] == (1, midnight + timedelta(hours=26))
     assert found["2026-10-25", "02:00 (2)"][1] == midnight + timedelta(hours=4)
