@@ -101,6 +101,18 @@ def test_a_row_in_wire_form_passes_through(model: watchkeeper.Client, receiver: 
     assert receiver.rows("predictions") == [row]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [3, 300], ids=["json", "arrow"])
+def test_quantiles_beside_a_number_pass_through(kind: str, rows: int, model: watchkeeper.Client, receiver: Any) -> None:
+    said = [{"q10": 3.25, "q50": None if n == 1 else 4.0, "q90": 6.25} for n in range(rows)]
+    frame = KINDS[kind]([{"id": f"p{n}", "timestamp": AT, "prediction": 4.0, "quantiles": said[n], "x": 1.0} for n in range(rows)])
+
+    model.log_predictions(frame, score="quantiles")
+    model.flush()
+
+    assert [row["score"] for row in receiver.rows("predictions")] == said
+
+
 def test_the_caller_may_change_a_frame_right_after_the_call(model: watchkeeper.Client, receiver: Any) -> None:
     frame = pd.DataFrame({"id": [1], "x": [1.0]})
     row = {"id": 2, "features": {"x": 2.0}, "vector": [1]}

@@ -68,6 +68,7 @@ def test_an_engine_counts_nasty_rows_right(engine, tmp_path):
 LONG = "x" * 190
 EDGES = (0.0, -0.0, 1.0, -1.0, 0.1, 1e-200, 5e-324, 1e200, 1.7e308, -1e308, math.inf, -math.inf, math.nan, None, 2e154, 1e-160)
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.1, 1e-200, 1e100, math.inf, -math.inf, math.nan, None, 3.5, 1e140, 1e-160, 7.0)  # their sums need no order
+BESIDE = {"naive": 0, "low": 3, "high": 5, "q05": 6, "q50": 8, "q99": 11}
 WORDS = (" Yes", "no", "TRUE", "0", "", "it's", 'a "quoted"\nname', "модель", "100% %s", "Ø", None)
 DAYS = [date(2026, 3, 28) + timedelta(days=n) for n in range(4)]  # the clocks of Berlin change on the second
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -100,7 +101,7 @@ def nasty_rows(count, prediction, label):
             "timestamp": at[n].isoformat(),
             "version": VERSIONS[n % 6],
             "run_id": (*WORDS[:4], None)[n // 40 % 5],
-            "score": {"a": SCORES[n % 13], "naive": NUMBERS[n % 15], "low": NUMBERS[(n + 3) % 15], "high": NUMBERS[(n + 5) % 15]}
+            "score": {"a": SCORES[n % 13], **{name: NUMBERS[(n + step) % 15] for name, step in BESIDE.items()}}
             if prediction == "number"
             else SCORES[n % 13],
             "prediction": said[n % len(said)],

@@ -11,7 +11,7 @@ import pyarrow as pa
 from django.apps import apps
 
 from watchkeeper.ingest.models import ColumnProfile, OutcomeProfile, ProfileBins
-from watchkeeper.ingest.outcome_tables import pack_table, unpack_table
+from watchkeeper.ingest.outcome_tables import unpack_table
 from watchkeeper.telemetry.bins import count_rows, make_bins, unpack
 
 migration = import_module("watchkeeper.ingest.migrations.0011_packed_for_reading")
@@ -47,8 +47,3 @@ def test_stored_profiles_are_packed_anew(platform):
         assert read.sums.tolist() == counted.sums.tolist()
     assert unpack_table(bytes(outcome.cells), 6).tolist() == cells.tolist()
     assert unpack_table(bytes(outcome.delays), 3).tolist() == delays.tolist()
-
-
-def test_tables_of_nothing_are_kept_as_nothing():
-    assert unpack_table(pack_table(np.zeros((0, 6))), 6).shape == (0, 6)
-    assert unpack_table(pack_table(np.zeros((0, 3))), None).size == 0

@@ -1,10 +1,12 @@
 import numpy as np
+import pyarrow as pa
 
 from tests.platform import Platform
 from tests.risks.story import fires, is_unknown, resolves
 from watchkeeper.analysis.examples import CONFIDENCE, history, sure
 from watchkeeper.core.finding import Finding, Outcome
 from watchkeeper.risks.confidence_drop import Params, evaluate
+from watchkeeper.telemetry.derived_bins import derived_bins
 
 
 def judge(mean: float, *, days: int = 30, rows: int = 2000, **params: object) -> Finding:
@@ -36,6 +38,12 @@ def test_only_a_large_fall_is_told_while_it_is_unknown_how_much_days_differ() ->
     assert judge(0.76, days=30, least_drop=0.02).outcome == Outcome.FIRED
     assert judge(0.76, days=3, least_drop=0.02).outcome == Outcome.QUIET
     assert judge(0.65, days=3, least_drop=0.02).outcome == Outcome.FIRED
+
+
+def test_quantiles_and_intervals_of_shares_are_no_probabilities() -> None:
+    beside = pa.table({"score.q10": [0.1, 0.2], "score.q50": [0.3, 0.4], "score.low": [0.0, 0.1], "score.naive": [0.2, 0.2]})
+
+    assert list(derived_bins(beside)) == []
 
 
 def test_story_of_a_model_that_does_not_know_what_to_say(platform: Platform) -> None:

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from sklearn.metrics import mean_pinball_loss
 
+from watchkeeper.analysis.metrics import metric_named, metrics_of
 from watchkeeper.telemetry.days import local_day
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
@@ -216,9 +218,59 @@ def test_errors_are_summed(engine, log):
         "n_relative": 97, "relative": np.abs(e / np.where(y == 0, np.inf, y)).sum(), "relative_2": ((e / np.where(y == 0, np.inf, y)) ** 2).sum(),
         "n_naive": 98, "naive_2": (b**2).sum(), "naive_4": (b**4).sum(), "error_2_naive_2": (e**2 * b**2).sum(),
         "n_interval": 98, "covered": (np.abs(e) <= 2).sum(), "width": 4.0 * 98, "width_2": 16.0 * 98, "observed": y.sum(), "observed_2": (y**2).sum(),
+        "n_quantile": 0, "quantile": 0, "quantile_2": 0,
     }  # fmt: skip
     assert sums == pytest.approx(expected)
     assert (sum(day.rows for day in found), sum(day.labelled for day in found)) == (120, 100)
+
+
+def test_the_loss_of_quantiles_is_that_of_scikit_learn(engine, log):
+    rng = np.random.default_rng(4)
+    truth = rng.normal(10, 3, 120)
+    truth[3], truth[4] = math.nan, math.inf
+    q = {"q05": truth + rng.normal(-4, 1, 120), "q50": truth + rng.normal(0, 1, 120), "q90": truth + rng.normal(3, 2, 120)}
+    for name, place, value in [("q05", 7, math.inf), ("q05", 8, math.nan), ("q50", 8, -math.inf), ("q90", 8, math.nan), ("q50", 9, truth[9])]:
+        q[name][place] = value
+    other = {"q00": 1.0, "q5": 1.0, "q100": 1.0, "Q10": 1.0}
+    rows = predictions(120, score=lambda n: {name: float(of[n]) for name, of in q.items()} | other if n % 7 else None)
+    write(log, Stream.PREDICTIONS, rows, batch=1)
+    write(log, Stream.LABELS, labels(rows, lambda n: None if n >= 100 else float(truth[n])), batch=1)
+
+    found = outcomes(engine, log, OutcomeKind.NUMBERS)
+
+    shares = {"q05": 0.05, "q50": 0.5, "q90": 0.9}
+    losses = []
+    for n in [n for n in range(100) if n % 7 and np.isfinite(truth[n])]:
+        of_row = [mean_pinball_loss([truth[n]], [q[name][n]], alpha=share) for name, share in shares.items() if np.isfinite(q[name][n])]
+        losses += [np.mean(of_row)] if of_row else []
+    sums = dict(zip(NUMBER_SUMS, sum(day.cells[0] for day in found), strict=True))
+    told = (sums["n_quantile"], sums["quantile"], sums["quantile_2"])
+    assert told == pytest.approx((len(losses), np.sum(losses), np.square(losses).sum()))
+    assert (len(losses), sums["n"], sums["n_interval"]) == (82, 0, 0)
+    assert "quantile_loss" in [metric.name for metric in metrics_of(OutcomeKind.NUMBERS, found)]
+    assert metric_named("quantile_loss", OutcomeKind.NUMBERS, found).compute(found).estimate == pytest.approx(np.mean(losses))
+
+
+def test_one_row_of_quantiles_counts_and_rows_without_any_do_not(engine, log):
+    rows = predictions(3, prediction=lambda n: 1.0)
+    rows[1]["score"] = {"q10": 3.0}
+    write(log, Stream.PREDICTIONS, rows, batch=1)
+    write(log, Stream.LABELS, labels(rows, lambda n: 5.0), batch=1)
+
+    found = outcomes(engine, log, OutcomeKind.NUMBERS)
+
+    assert sum(day.cells[0] for day in found)[-3:].tolist() == pytest.approx([1, 0.2, 0.04])
+
+
+def test_without_quantiles_the_loss_is_not_offered(engine, log):
+    rows = predictions(3, prediction=lambda n: 1.0)
+    write(log, Stream.PREDICTIONS, rows, batch=1)
+    write(log, Stream.LABELS, labels(rows, lambda n: 5.0), batch=1)
+
+    found = outcomes(engine, log, OutcomeKind.NUMBERS)
+
+    assert sum(day.cells[0] for day in found)[-3:].tolist() == [0, 0, 0]
+    assert "quantile_loss" not in [metric.name for metric in metrics_of(OutcomeKind.NUMBERS, found)]
 
 
 def test_a_prediction_sent_again_counts_as_last_received(engine, log):

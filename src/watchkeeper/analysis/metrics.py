@@ -22,7 +22,7 @@ Days = Sequence[DayOutcomes]
 
 @dataclass(frozen=True, kw_only=True)
 class OutcomeMetric:
-    """A metric of days of one kind. `needs_score` when decisions alone do not give it."""
+    """A metric of days of one kind. `needs` tells whether the days have what it is made of, where not all have."""
 
     name: str
     title: str
@@ -30,7 +30,7 @@ class OutcomeMetric:
     direction: Direction
     compute: Callable[[Days], Result]
     ideal: float
-    needs_score: bool = False
+    needs: Callable[[Days], bool] | None = None
 
 
 _TABLES: WeakKeyDictionary[DayOutcomes, ScoreTable] = WeakKeyDictionary()
@@ -85,6 +85,10 @@ def has_scores(days: Iterable[DayOutcomes]) -> bool:
     return any((entry.cells[:, 0] >= 0).any() for entry in days)
 
 
+def has_quantiles(days: Iterable[DayOutcomes]) -> bool:
+    return any(entry.cells[0, NUMBER_SUMS.index("n_quantile")] > 0 for entry in days)
+
+
 def confusion(days: Iterable[DayOutcomes]) -> tuple[Floats, tuple[str, ...]]:
     """Labelled rows by class of the label and predicted class, and the classes, those the same on all days together."""
     counts: dict[tuple[str, str], float] = {}
@@ -120,10 +124,8 @@ def error_sums(days: Iterable[DayOutcomes]) -> ErrorSums:
     sums = number_sums(days)
     is_compared = sums["n_naive"] == sums["n"] > 0
     naive = {name: sums[name] if is_compared else float("nan") for name in ("naive_2", "naive_4", "error_2_naive_2")}
-    shared = {name: sums[name] for name in ("error", "error_2", "error_4", "absolute", "relative", "relative_2")}
-    return ErrorSums(
-        n=int(sums["n"]), n_relative=int(sums["n_relative"]), quantile=sums["absolute"] / 2, quantile_2=sums["error_2"] / 4, **shared, **naive
-    )
+    shared = {name: sums[name] for name in ("error", "error_2", "error_4", "absolute", "relative", "relative_2", "quantile", "quantile_2")}
+    return ErrorSums(n=int(sums["n"]), n_relative=int(sums["n_relative"]), n_quantile=int(sums["n_quantile"]), **shared, **naive)
 
 
 def interval_coverage(days: Iterable[DayOutcomes]) -> Result:
@@ -137,7 +139,7 @@ def interval_width(days: Iterable[DayOutcomes]) -> Result:
     return mean_result(sums["width"], sums["width_2"], int(sums["n_interval"]))
 
 
-def _decisions(name: str, title: str, *, needs_score: bool = False) -> OutcomeMetric:
+def _decisions(name: str, title: str, *, needs: Callable[[Days], bool] | None = None) -> OutcomeMetric:
     metric = performance.METRICS[name]
     return OutcomeMetric(
         name=name,
@@ -146,7 +148,7 @@ def _decisions(name: str, title: str, *, needs_score: bool = False) -> OutcomeMe
         direction=metric.direction,
         compute=lambda days: metric.compute(score_table(days)),
         ideal=metric.ideal,
-        needs_score=needs_score,
+        needs=needs,
     )
 
 
@@ -157,11 +159,19 @@ def _classes(name: str, title: str, compute: Callable[[Floats], Result]) -> Outc
     return OutcomeMetric(name=name, title=title, kind=OutcomeKind.CLASSES, direction=Direction.HIGHER, compute=of, ideal=1.0)
 
 
-def _numbers(name: str, title: str, compute: Callable[[ErrorSums], Result], direction: Direction, ideal: float = 0.0) -> OutcomeMetric:
+def _numbers(
+    name: str,
+    title: str,
+    compute: Callable[[ErrorSums], Result],
+    direction: Direction,
+    *,
+    ideal: float = 0.0,
+    needs: Callable[[Days], bool] | None = None,
+) -> OutcomeMetric:
     def of(days: Days) -> Result:
         return compute(error_sums(days))
 
-    return OutcomeMetric(name=name, title=title, kind=OutcomeKind.NUMBERS, direction=direction, compute=of, ideal=ideal)
+    return OutcomeMetric(name=name, title=title, kind=OutcomeKind.NUMBERS, direction=direction, compute=of, ideal=ideal, needs=needs)
 
 
 def _rankings(name: str, title: str, total: str, squares: str) -> OutcomeMetric:
@@ -176,17 +186,17 @@ def _rankings(name: str, title: str, total: str, squares: str) -> OutcomeMetric:
 
 METRICS: Mapping[OutcomeKind, tuple[OutcomeMetric, ...]] = {
     OutcomeKind.DECISIONS: (
-        _decisions("roc_auc", N_("ROC AUC"), needs_score=True),
-        _decisions("pr_auc", N_("PR AUC"), needs_score=True),
+        _decisions("roc_auc", N_("ROC AUC"), needs=has_scores),
+        _decisions("pr_auc", N_("PR AUC"), needs=has_scores),
         _decisions("accuracy", N_("accuracy")),
         _decisions("precision", N_("precision")),
         _decisions("recall", N_("recall")),
         _decisions("specificity", N_("specificity")),
         _decisions("f1", N_("F1")),
-        _decisions("brier", N_("Brier score"), needs_score=True),
-        _decisions("log_loss", N_("log loss"), needs_score=True),
-        _decisions("calibration_error", N_("calibration error"), needs_score=True),
-        _decisions("calibration_gap", N_("calibration gap"), needs_score=True),
+        _decisions("brier", N_("Brier score"), needs=has_scores),
+        _decisions("log_loss", N_("log loss"), needs=has_scores),
+        _decisions("calibration_error", N_("calibration error"), needs=has_scores),
+        _decisions("calibration_gap", N_("calibration gap"), needs=has_scores),
     ),
     OutcomeKind.CLASSES: (
         _classes("accuracy", N_("accuracy"), multiclass.accuracy),
@@ -198,7 +208,8 @@ METRICS: Mapping[OutcomeKind, tuple[OutcomeMetric, ...]] = {
         _numbers("root_mean_squared_error", N_("root mean squared error"), regression.root_mean_squared_error, Direction.LOWER),
         _numbers("mean_absolute_percentage_error", N_("mean absolute percentage error"), regression.mean_absolute_percentage_error, Direction.LOWER),
         _numbers("bias", N_("bias"), regression.bias, Direction.NEAREST),
-        _numbers("skill_score", N_("skill score against the simple model"), regression.skill_score, Direction.HIGHER, 1.0),
+        _numbers("skill_score", N_("skill score against the simple model"), regression.skill_score, Direction.HIGHER, ideal=1.0),
+        _numbers("quantile_loss", N_("quantile loss"), regression.quantile_loss, Direction.LOWER, needs=has_quantiles),
     ),
     OutcomeKind.RANKINGS: (
         _rankings("ndcg_at_10", N_("NDCG of the first ten"), "ndcg", "ndcg_2"),
@@ -217,8 +228,8 @@ NAMES = tuple(dict.fromkeys(metric.name for metrics in METRICS.values() for metr
 
 def metrics_of(kind: OutcomeKind, days: Days) -> list[OutcomeMetric]:
     """Those that the days can give: without scores only what decisions tell."""
-    scored = kind is not OutcomeKind.DECISIONS or has_scores(days)
-    return [metric for metric in METRICS[kind] if scored or not metric.needs_score]
+    lacking = {need for need in {metric.needs for metric in METRICS[kind]} if need and not need(days)}
+    return [metric for metric in METRICS[kind] if metric.needs not in lacking]
 
 
 def metric_named(name: str, kind: OutcomeKind, days: Days) -> OutcomeMetric | None:

@@ -66,6 +66,7 @@ def numbers(
     sums = (
         rows, e.sum(), (e**2).sum(), (e**4).sum(), np.abs(e).sum(), rows, relative.sum(), (relative**2).sum(),
         rows, (b**2).sum(), (b**4).sum(), (e**2 * b**2).sum(), rows, covered, width * rows, width**2 * rows, y.sum(), (y**2).sum(),
+        0, 0, 0,
     )  # fmt: skip
     assert len(sums) == len(NUMBER_SUMS)
     return DayOutcomes(

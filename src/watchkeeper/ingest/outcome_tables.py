@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from watchkeeper.telemetry.outcome_queries import OutcomeKind
+from watchkeeper.telemetry.outcome_queries import NUMBER_SUMS, RANKING_SUMS, OutcomeKind
 from watchkeeper.telemetry.outcomes import Floats
 
 SEGMENT_FIELDS = 10  # at most, in the order in which they were first seen
 LONGEST_NAME = 200
-WIDTHS = {OutcomeKind.DECISIONS: 6, OutcomeKind.CLASSES: 3}
+WIDTHS = {OutcomeKind.DECISIONS: 6, OutcomeKind.CLASSES: 3, OutcomeKind.NUMBERS: len(NUMBER_SUMS), OutcomeKind.RANKINGS: len(RANKING_SUMS)}
 _LZ4 = pa.Codec("lz4_raw")  # unpacked five times as fast as by zlib, a sixth larger: a year of segments is thousands of tables
 _LENGTH = 4  # bytes of the unpacked length, which lz4 does not keep
 
@@ -26,8 +26,8 @@ def pack_table(table: Floats) -> bytes:
     return len(body).to_bytes(_LENGTH, "little") + bytes(_LZ4.compress(body, asbytes=True))
 
 
-def unpack_table(blob: bytes, width: int | None) -> Floats:
-    """What `pack_table` was given; one row when no width is known."""
+def unpack_table(blob: bytes, width: int) -> Floats:
+    """What `pack_table` was given. Of sums that were stored before there were as many, the later ones are 0."""
     body = _LZ4.decompress(blob[_LENGTH:], decompressed_size=int.from_bytes(blob[:_LENGTH], "little"), asbytes=True)
     numbers = np.frombuffer(body, dtype="<f8")
-    return numbers.reshape(width or numbers.size or 1, -1).T
+    return np.pad(numbers, (0, -numbers.size % width)).reshape(width, -1).T

@@ -125,7 +125,7 @@ class Stored(NamedTuple):
             segment=self.segment,
             rows=self.rows,
             labelled=self.labelled,
-            cells=unpack_table(bytes(self.cells), WIDTHS.get(OutcomeKind(self.kind))),
+            cells=unpack_table(bytes(self.cells), WIDTHS[OutcomeKind(self.kind)]),
             delays=unpack_table(bytes(self.delays), 3),
             classes=tuple(json.loads(self.classes)),
         )

@@ -5,10 +5,10 @@ Intervals take rows as independent: errors of overlapping forecasts are not, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import isfinite, nan, sqrt
-from typing import TypeVar
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,12 +16,10 @@ from numpy.typing import ArrayLike
 from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import INDEPENDENT, Z_95, Floats, Interval, mean_result, told
 
-Horizon = TypeVar("Horizon", bound=Hashable)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorSums:
-    """Sums over labelled rows: Σe, Σe², Σ|e|, Σe⁴; |e/y| where y is not 0; the quantile loss; errors b of the naive baseline.
+    """Sums over labelled rows: Σe, Σe², Σ|e|, Σe⁴; |e/y| where y is not 0; the loss of the quantiles where a row has some; errors b of the naive baseline.
 
     >>> sums = ErrorSums.of([1, 2], [2, 4]) + ErrorSums.of([3], [3])
     >>> sums.n, sums.error, sums.error_2, sums.relative
@@ -36,6 +34,7 @@ class ErrorSums:
     n_relative: int = 0
     relative: float = 0.0
     relative_2: float = 0.0
+    n_quantile: int = 0
     quantile: float = 0.0
     quantile_2: float = 0.0
     naive_2: float = 0.0
@@ -43,13 +42,19 @@ class ErrorSums:
     error_2_naive_2: float = 0.0
 
     @classmethod
-    def of(cls, observed: ArrayLike, predicted: ArrayLike, *, naive: ArrayLike = nan, quantile: float = 0.5) -> ErrorSums:
-        """The sums of raw rows; those without a finite truth and prediction are left out. `naive` is the baseline's prediction."""
-        y, f, b = np.broadcast_arrays(*(np.asarray(column, dtype=np.float64) for column in (observed, predicted, naive)))
+    def of(
+        cls, observed: ArrayLike, predicted: ArrayLike, *, naive: ArrayLike = nan, quantiles: Mapping[float, ArrayLike] = MappingProxyType({})
+    ) -> ErrorSums:
+        """The sums of raw rows; those without a finite truth and prediction are left out, of the quantile loss those without a finite truth and quantile.
+
+        `naive` is the baseline's prediction, `quantiles` are the predicted ones by the share that is to lie below each.
+        """
+        given = (np.asarray(column, dtype=np.float64) for column in (observed, predicted, naive, *quantiles.values()))
+        y, f, b, *q = np.broadcast_arrays(*given)
         known = np.isfinite(y) & np.isfinite(f)
-        y, f, b = y[known], f[known], b[known] - y[known]
         with np.errstate(over="ignore", invalid="ignore"):  # sums that overflow make the results undefined
-            return _sums(y, f - y, b, quantile)
+            p = _pinball(y, dict(zip(quantiles, q, strict=True)))
+            return _sums(y[known], f[known] - y[known], b[known] - y[known], p)
 
     def __add__(self, other: ErrorSums) -> ErrorSums:
         return ErrorSums(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
@@ -97,12 +102,14 @@ def bias(sums: ErrorSums) -> Result:
 
 
 def quantile_loss(sums: ErrorSums) -> Result:
-    """Mean pinball loss: q per unit predicted too little, 1 - q per unit too much, with the q of the sums. Koenker and Bassett 1978.
+    """Mean pinball loss of the predicted quantiles: of the quantile t, t per unit predicted too little and 1 - t per unit too much.
 
-    >>> round(quantile_loss(ErrorSums.of([10, 10], [8, 12], quantile=0.9)).estimate, 4)
+    A row's loss is the mean over the quantiles it has. Koenker and Bassett, Regression Quantiles, Econometrica 46 (1978).
+
+    >>> round(quantile_loss(ErrorSums.of([10, 10], 10, quantiles={0.9: [8, 12]})).estimate, 4)
     1.0
     """
-    return mean_result(sums.quantile, sums.quantile_2, sums.n, low=0.0, rule="mean pinball loss")
+    return mean_result(sums.quantile, sums.quantile_2, sums.n_quantile, low=0.0, rule="mean pinball loss")
 
 
 def skill_score(sums: ErrorSums) -> Result:
@@ -124,18 +131,8 @@ def skill_score(sums: ErrorSums) -> Result:
     return told(1 - ratio, Interval(1 - ratio - half, min(1 - ratio + half, 1.0)), n=sums.n, rule=rule)
 
 
-def by_horizon(metric: Callable[[ErrorSums], Result], horizons: Mapping[Horizon, ErrorSums]) -> dict[Horizon, Result]:
-    """A metric of a forecast at each of its horizons.
-
-    >>> {ahead: result.estimate for ahead, result in by_horizon(bias, {1: ErrorSums.of([1, 2], [2, 3])}).items()}
-    {1: 1.0}
-    """
-    return {horizon: metric(sums) for horizon, sums in horizons.items()}
-
-
-def _sums(y: Floats, e: Floats, b: Floats, quantile: float) -> ErrorSums:
+def _sums(y: Floats, e: Floats, b: Floats, p: Floats) -> ErrorSums:
     relative = np.abs(e[y != 0] / y[y != 0])
-    pinball = np.maximum(-quantile * e, (1 - quantile) * e)
     return ErrorSums(
         n=e.size,
         error=_sum(e),
@@ -145,12 +142,22 @@ def _sums(y: Floats, e: Floats, b: Floats, quantile: float) -> ErrorSums:
         n_relative=relative.size,
         relative=_sum(relative),
         relative_2=_sum(relative**2),
-        quantile=_sum(pinball),
-        quantile_2=_sum(pinball**2),
+        n_quantile=p.size,
+        quantile=_sum(p),
+        quantile_2=_sum(p**2),
         naive_2=_sum(b**2),
         naive_4=_sum(b**4),
         error_2_naive_2=_sum(e**2 * b**2),
     )
+
+
+def _pinball(y: Floats, quantiles: Mapping[float, Floats]) -> Floats:
+    """The mean loss of each row that has a finite truth and a finite quantile."""
+    losses = [np.where(y >= q, share * (y - q), (1 - share) * (q - y)) for share, q in quantiles.items()]
+    known = [np.isfinite(y) & np.isfinite(q) for q in quantiles.values()]
+    count = np.sum(known, axis=0)
+    total = np.sum([np.where(has, loss, 0.0) for has, loss in zip(known, losses, strict=True)], axis=0)
+    return np.asarray(total[count > 0] / count[count > 0])
 
 
 def _sum(values: Floats) -> float:

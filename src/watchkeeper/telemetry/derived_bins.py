@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from watchkeeper.telemetry.bins import FINE, MOST_COLUMNS, MOST_LEVELS, ColumnBins, ColumnCounts, Layout, count_rows, number_bins
 from watchkeeper.telemetry.cells import Floats, as_numbers, as_text, column_of, is_category, is_number
 from watchkeeper.telemetry.derived import PREFIX, Confidence, UnusualValues, VectorMeasure
+from watchkeeper.telemetry.kinds import quantile_of
 from watchkeeper.telemetry.vectors import COSINE, OUTSIDE, frame_of, is_vector
 
 Bools = NDArray[np.bool_]
@@ -122,14 +123,16 @@ def _usual_levels(cells: pa.Array) -> tuple[str, ...]:
 
 
 def _probabilities(table: pa.Table) -> tuple[str, ...]:
-    """The score of a binary model or those of several classes; empty where scores are something else, as the bounds of an interval are."""
+    """The score of a binary model or those of several classes; empty where scores are something else, as the bounds of an interval and quantiles are."""
     if "score" in table.column_names:
         return ("score",) if _are_probable(as_numbers(column_of(table, "score"))) else ()
     names = tuple(name for name in table.column_names if name.startswith("score."))
     if len(names) < 2:
         return ()
     given = np.stack([as_numbers(column_of(table, name)) for name in names])
-    is_interval = _OF_INTERVALS.issuperset(names) and not abs(np.nanmedian(np.nansum(given, axis=0)) - 1) < _SUM_TO_ONE
+    is_interval = (
+        all(name in _OF_INTERVALS or quantile_of(name) for name in names) and not abs(np.nanmedian(np.nansum(given, axis=0)) - 1) < _SUM_TO_ONE
+    )
     return names if _are_probable(given) and not is_interval else ()
 
 

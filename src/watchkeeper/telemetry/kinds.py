@@ -5,6 +5,7 @@ Kinds that a column can learn: double, string, boolean, timestamp, vector. Kind 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -49,6 +50,7 @@ FIXED: Mapping[Stream, Mapping[str, str]] = {
 RANKED: Mapping[str, str] = {"query_id": "text", "rank": "double", "item": "text"}
 REQUIRED: Mapping[Stream, tuple[str, ...]] = {Stream.PREDICTIONS: ("id", "timestamp"), Stream.LABELS: ("id",)}
 TARGET: Mapping[Stream, str] = {Stream.PREDICTIONS: "prediction", Stream.LABELS: "label"}
+_QUANTILE = re.compile(r"score\.q([0-9]{2})")
 
 
 def fixed_kind(stream: Stream, name: str) -> str | None:
@@ -65,6 +67,16 @@ def is_column(stream: Stream, name: str) -> bool:
     if name in FIXED[stream] or name == TARGET[stream]:
         return True
     return stream is Stream.PREDICTIONS and (name == "score" or name in RANKED or name.startswith(("score.", "f.", "s.")))
+
+
+def quantile_of(column: str) -> float | None:
+    """The share that a column of quantiles is to lie above; None of another column.
+
+    >>> quantile_of("score.q05"), quantile_of("score.q00"), quantile_of("score.low")
+    (0.05, None, None)
+    """
+    found = _QUANTILE.fullmatch(column)
+    return int(found[1]) / 100 or None if found else None
 
 
 def wire_name(column: str) -> str:

@@ -5,7 +5,7 @@ The label of an id is the one known last; when the first became known tells its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from watchkeeper.telemetry.days import EVERY_ROW, RowsOf, floor, id_key, rows_of_days
+from watchkeeper.telemetry.kinds import quantile_of
 
 BINS = 200
 NO_SCORE = -1  # beside the codes of score_code
@@ -41,6 +42,7 @@ class OutcomeKind(StrEnum):
 NUMBER_SUMS = (
     "n", "error", "error_2", "error_4", "absolute", "n_relative", "relative", "relative_2",
     "n_naive", "naive_2", "naive_4", "error_2_naive_2", "n_interval", "covered", "width", "width_2", "observed", "observed_2",
+    "n_quantile", "quantile", "quantile_2",
 )  # fmt: skip
 
 RANKING_SUMS = ("queries", "ndcg", "ndcg_2", "precision", "precision_2", "hits")
@@ -129,10 +131,11 @@ class CountClasses:
 
 
 class SumErrors:
-    """Rows and the sums of NUMBER_SUMS. e = predicted - observed, b that of the naive prediction."""
+    """Rows and the sums of NUMBER_SUMS. e = predicted - observed, b that of the naive prediction, p the mean pinball loss of the quantiles."""
 
     def wanted(self, log: ir.Table) -> Mapping[str, ir.Value]:
-        return {"prediction": log.prediction, "naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
+        beside = {"naive": log["score.naive"], "low": log["score.low"], "high": log["score.high"]}
+        return {"prediction": log.prediction, **beside} | {name: log[name] for name in log.columns if quantile_of(name)}
 
     def coded(self, rows: ir.Table) -> Mapping[str, ir.Value]:
         f, y = _finite(rows.prediction), _finite(rows.label)
@@ -144,6 +147,7 @@ class SumErrors:
             "w": ibis.ifelse(y.notnull(), _finite(rows.high) - _finite(rows.low), None),
             "y": ibis.ifelse(f.notnull(), y, None),
             "is_covered": y.between(rows.low, rows.high),
+            "p": _pinball(y, [(share, _finite(rows[name])) for name in rows.columns if (share := quantile_of(name))]),
         }
 
     def cells(self, rows: ir.Table, keys: tuple[str, ...]) -> ir.Table:
@@ -169,6 +173,9 @@ class SumErrors:
             width_2=(rows.w * rows.w).sum(),
             observed=rows.y.sum(),
             observed_2=(rows.y * rows.y).sum(),
+            n_quantile=rows.p.count(),
+            quantile=rows.p.sum(),
+            quantile_2=(rows.p * rows.p).sum(),
         )
 
 
@@ -299,6 +306,13 @@ def score_code(score: ir.Value, *, missing: int) -> ir.Value:
         (score >= 0, floor(score * BINS).cast("int16") + 1),
         else_=missing,
     ).cast("int16")
+
+
+def _pinball(y: ir.Value, quantiles: Sequence[tuple[float, ir.Value]]) -> ir.Value:
+    """The mean over the quantiles that a row has: their share of what lies above, the rest of what lies below. Null without any."""
+    losses = [ibis.ifelse(y >= q, share * (y - q), (1 - share) * (q - y)) for share, q in quantiles]
+    known = sum((loss.notnull().cast("float64") for loss in losses), ibis.literal(0.0))
+    return sum((loss.fill_null(0.0) for loss in losses), ibis.literal(0.0)) / known.nullif(0.0)
 
 
 def _finite(x: ir.Value) -> ir.Value:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from watchkeeper.telemetry.columns import CountRows
 from watchkeeper.telemetry.days import DAY, RowsOf, Run, Wanted, ask, logged_kind, read, runs_of
 from watchkeeper.telemetry.engines import Engine, Reading
+from watchkeeper.telemetry.kinds import quantile_of
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import BINS, NO_SCORE, OCTAVE, UNKNOWN, CountOutcomes, DaysOfLabels, OfRows, OutcomeKind, sign_of
 from watchkeeper.wire import Stream
@@ -65,7 +66,12 @@ def day_outcomes(
     """Outcomes of the days that have rows, of all rows and by each segment field ("region" for the column `s.region`)."""
     predictions, labels = (log.schema(model, stream) for stream in (Stream.PREDICTIONS, Stream.LABELS))
     numbers = ("score", "score.naive", "score.low", "score.high")
-    columns = dict.fromkeys(numbers, "float64") | {"query_id": "string", "rank": "float64", "prediction": logged_kind(predictions, "prediction")}
+    quantiles = [name for name in predictions.names if quantile_of(name)]
+    columns = dict.fromkeys((*numbers, *quantiles), "float64") | {
+        "query_id": "string",
+        "rank": "float64",
+        "prediction": logged_kind(predictions, "prediction"),
+    }
     wanted = Wanted(stream=Stream.PREDICTIONS, columns=columns | {f"s.{field}": "string" for field in fields})
     found: list[DayOutcomes] = []
     for run in runs_of(days, zone):

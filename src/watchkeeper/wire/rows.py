@@ -47,7 +47,7 @@ class PredictionRow(_Row):
     id: RowId
     timestamp: Moment
     prediction: Scalar = None
-    score: float | dict[str, float] | None = None
+    score: float | dict[str, float | None] | None = None
     features: dict[str, Feature] = Field(default_factory=dict)
     version: str | None = Field(None, max_length=200)
     run_id: str | None = Field(None, max_length=200)
