@@ -173,6 +173,18 @@ def test_rows_that_fit_are_kept_when_others_do_not(caller: Any) -> None:
     assert receipt["errors"][0] == {"row": 1, "field": "timestamp", "message": "Field required", "remedy": "Add the field."}
 
 
+@pytest.mark.parametrize("name", ["issued_at", "target_time"])
+def test_a_time_of_a_forecast_that_is_none_is_refused_with_what_to_send(caller: Any, name: str) -> None:
+    good = {"id": "a", "timestamp": "2026-11-22T12:00:00Z", "issued_at": "2026-11-22T06:00:00Z", "target_time": "2026-11-23", "score": {"q10": None}}
+
+    status, _, answer = caller("POST", "predictions", json.dumps({"rows": [good, {**good, name: "soon"}]}).encode())
+
+    receipt = json.loads(answer)
+    assert (status, receipt["accepted"], receipt["rejected"]) == (202, 1, 1)
+    assert (receipt["errors"][0]["row"], receipt["errors"][0]["field"]) == (1, name)
+    assert receipt["errors"][0]["remedy"] == "Send an ISO 8601 time with its zone, e.g. 2026-11-22T14:30:00Z."
+
+
 def test_the_same_batch_twice_is_one_and_another_content_is_a_conflict(caller: Any) -> None:
     def send(value: float) -> tuple[int, dict[str, Any]]:
         status, _, answer = caller("POST", "metrics", json.dumps({"batch_id": "w1", "rows": [{"name": "mape", "value": value}]}).encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 
 import watchkeeper
 from watchkeeper.client._json import encode, plain
+from watchkeeper.telemetry.decode import decode
+from watchkeeper.wire import Stream
 
 AT = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 NAMES = {"id": "key", "timestamp": "ts", "prediction": "decision", "score": "probability"}
@@ -99,6 +101,24 @@ def test_a_row_in_wire_form_passes_through(model: watchkeeper.Client, receiver: 
     model.flush()
 
     assert receiver.rows("predictions") == [row]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [3, 300], ids=["json", "arrow"])
+def test_the_times_of_a_forecast_are_fields_and_its_horizon_is_a_segment(kind: str, rows: int, model: watchkeeper.Client, receiver: Any) -> None:
+    row = {"timestamp": AT, "prediction": 4.0, "run": AT, "target_time": AT + timedelta(hours=6), "horizon": "near", "x": 1.0}
+    frame = KINDS[kind]([{"id": f"p{n}", **row} for n in range(rows)])
+
+    model.log_predictions(frame, issued_at="run", segments=["horizon"])
+    model.flush()
+
+    sent = decode(
+        Stream.PREDICTIONS, receiver.accepted[0].body if rows > 200 else receiver.rows("predictions"), known={}, zone=UTC, batch=1, received_at=AT
+    )
+    [logged] = sent.table.slice(1, 1).select(["issued_at", "target_time", "s.horizon", "f.x"]).to_pylist()
+    assert (len(sent.table), sent.refused) == (rows, ())
+    assert logged == {"issued_at": AT, "target_time": AT + timedelta(hours=6), "s.horizon": "near", "f.x": 1.0}
+    assert sent.table.column_names.count("f.run") == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

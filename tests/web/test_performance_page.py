@@ -132,6 +132,27 @@ def test_a_ranking_shows_how_well_its_queries_were_served(owner: Client, platfor
     assert set(OutcomeProfile.objects.filter(model=model).values_list("kind", "field")) == {("rankings", "")}, "query and rank are no segments"
 
 
+def test_a_forecast_is_judged_by_how_far_ahead_it_looks(owner: Client, platform: Platform) -> None:
+    """Four horizons of forty rows a day, told by two times; their order is not that of their letters. Each row has its quantiles."""
+    model = platform.register(problem_type="forecasting")
+    labelled, turns, issued = LabelledModel(platform, model), count(), platform.clock.now()
+
+    def forecast(rng: Generator) -> dict[str, Any]:
+        days = (10, 1, 3, 0)[next(turns) % 4]
+        truth = float(rng.normal(100, 10))
+        said = truth + float(rng.normal(0, 1 + days))
+        times = {"issued_at": issued.isoformat(), "target_time": (issued + timedelta(days=days, hours=0 if days else 6)).isoformat()}
+        return {"prediction": said, "label": truth, "score": {"q10": said - 2, "q50": said, "q90": None}, **times}
+
+    labelled.days(3, rows=160, row=forecast)
+    html = read(owner, model, "?metric=quantile_loss")
+    text = said(owner.get(f"/models/{model.id}/performance/?metric=quantile_loss"))
+
+    assert re.findall(r"horizon</span> ([^<]+)</td>", html) == ["6 h", "1 d", "3 d", "10 d"]
+    assert "quantile loss" in text
+    assert set(OutcomeProfile.objects.filter(model=model).values_list("field", flat=True)) == {"", "horizon"}, "times are no segments"
+
+
 def old_people(rng: Generator, mean: float) -> dict[str, Any]:  # Any: JSON
     """A regression that is four times as wrong about people over 65."""
     age, height = float(rng.normal(mean, 10)), float(rng.normal(170, 10))

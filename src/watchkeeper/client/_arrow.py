@@ -15,7 +15,7 @@ Library = Any  # Any: pyarrow brings no types
 Column = Any  # Any: the same
 TARGET_BYTES = MAX_BATCH_BYTES // 4  # an estimate before encoding: stay far from the limit
 _TEXTS = frozenset({"id", "version", "run_id", "instance"})
-_TIMES = frozenset({"timestamp", "prediction_timestamp"})
+_TIMES = frozenset({"timestamp", "prediction_timestamp", "issued_at", "target_time"})
 
 
 @cache

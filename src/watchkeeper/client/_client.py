@@ -20,7 +20,7 @@ from watchkeeper.client._trouble import Trouble, in_words
 from watchkeeper.client._wire import Stream
 
 REFERENCE_ROWS = 10_000
-PREDICTION_FIELDS = ("id", "timestamp", "prediction", "score", "version", "run_id", "instance")
+PREDICTION_FIELDS = ("id", "timestamp", "prediction", "score", "version", "run_id", "instance", "issued_at", "target_time")
 LABEL_FIELDS = ("id", "label", "timestamp", "prediction_timestamp")
 AnyFrame = Any  # Any: a pandas or polars DataFrame, a pyarrow Table, a list of dicts or one dict
 Call = ParamSpec("Call")
@@ -130,13 +130,17 @@ class Client:
         version: str | None = None,
         run_id: str | None = None,
         instance: str | None = None,
+        issued_at: str | None = None,
+        target_time: str | None = None,
     ) -> None:
         """Predictions as they are made; the arguments name columns.
 
         An argument left out means the column of that name, if there is one; a missing `timestamp` column means now. `version`, `run_id`
         and `instance` may also be a value for all rows. `features=None`: every column that is left over.
+
+        Of a forecast, `issued_at` is when it was made and `target_time` what time it is about. A `horizon` of its own goes among the segments.
         """
-        given = (id, timestamp, prediction, score, version, run_id, instance)
+        given = (id, timestamp, prediction, score, version, run_id, instance, issued_at, target_time)
         self._log_frame(Stream.PREDICTIONS, frame, PREDICTION_FIELDS, given, features, segments, datetime.now(UTC))
 
     @_never_raises

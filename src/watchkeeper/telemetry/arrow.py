@@ -17,10 +17,10 @@ from watchkeeper.telemetry.json_rows import jsonable
 from watchkeeper.telemetry.kinds import (
     ARROW_TYPES,
     FIXED,
+    IF_SENT,
     MAX_COLUMNS,
     MOMENT,
     PLURALS,
-    RANKED,
     REQUIRED,
     TARGET,
     Reading,
@@ -209,7 +209,7 @@ def _arrays_of(field: pa.Field, column: pa.ChunkedArray) -> Iterator[tuple[str, 
 def _column_problems(stream: Stream, name: str, given: pa.DataType) -> Iterator[str]:
     if not is_column(stream, name):
         known = ", ".join(
-            (*FIXED[stream], TARGET[stream], *(("score", *RANKED, "f.<feature>", "s.<segment>") if stream is Stream.PREDICTIONS else ()))
+            (*FIXED[stream], TARGET[stream], *(("score", *IF_SENT, "f.<feature>", "s.<segment>") if stream is Stream.PREDICTIONS else ()))
         )
         yield f"Column {name!r} is not known. Known: {known}."
         return

@@ -1,7 +1,8 @@
 """A stored payload becomes a table in log form and the rows that were refused. Keeps no state: the caller holds the register of column types.
 
 Log form: id, timestamp, received_at, batch, row, version, run_id, instance, prediction | label, score, score.<class>, f.<feature>,
-s.<segment>, date. Every number is a double, every category a string, every time UTC; NaN is null, infinities stay.
+s.<segment>, date; of a ranking query_id, rank and item, of a forecast issued_at and target_time. Every number is a double, every category a string,
+every time UTC; NaN is null, infinities stay.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watchkeeper.telemetry.arrow import ArrowBatch, read_arrow
+from watchkeeper.telemetry.horizons import FIELD, horizons
 from watchkeeper.telemetry.json_rows import JsonBatch
 from watchkeeper.telemetry.kinds import (
     ARROW_TYPES,
@@ -36,6 +38,7 @@ from watchkeeper.telemetry.times import to_micros
 from watchkeeper.wire import Stream
 
 MAX_CELLS = 1 << 27  # a sparse batch must not become a huge table
+HORIZON = f"s.{FIELD}"
 
 Payload = bytes | Sequence[Mapping[str, Any]]  # Any: JSON
 
@@ -67,6 +70,11 @@ class _Reason:
     remedy: str
 
 
+_BACKWARDS = _Reason(
+    "target_time", "The target lies before the issue.", "Send the time the forecast is about as target_time, that at which it was made as issued_at."
+)
+
+
 def decode(stream: Stream, payload: Payload, *, known: Mapping[str, str], zone: tzinfo, batch: int, received_at: datetime) -> Decoded:
     """Rows in log form.
 
@@ -81,6 +89,7 @@ def decode(stream: Stream, payload: Payload, *, known: Mapping[str, str], zone: 
         for row, message in reading.misfits.items():
             reasons.setdefault(row, _Reason(wire_name(name), _sentence(message), _remedy(name, reading.array.type)))
     _require(stream, arrays, sent.count, reasons)
+    _add_horizon(stream, arrays, known, reasons)
     table = _log_form(stream, arrays, sent.count, batch=batch, received_at=received_at)
     table = table.filter(_kept(sent.count, reasons)) if reasons else table
     table = table.drop_columns([name for name in arrays if name not in FIXED[stream] and table.column(name).null_count == len(table)])
@@ -129,6 +138,18 @@ def _require(stream: Stream, arrays: Mapping[str, pa.Array], count: int, reasons
         lengths = pc.fill_null(pc.utf8_length(ids), 1)
         for row in np.flatnonzero(pc.or_(pc.equal(lengths, 0), pc.greater(lengths, MAX_NAME))).tolist():
             reasons.setdefault(row, _Reason("id", f"The id has {lengths[row]} characters.", f"Send an id of 1 to {MAX_NAME} characters."))
+
+
+def _add_horizon(stream: Stream, arrays: dict[str, pa.Array], known: Mapping[str, str], reasons: dict[int, _Reason]) -> None:
+    """Of rows that say when they were made and for what time, and not how far ahead that is. Not where the log has no room for it or a "Horizon"."""
+    spelled = {name.casefold(): name for name in (*FIXED[stream], *known, *arrays)}
+    if not {"issued_at", "target_time"} <= arrays.keys() or _name_refusal(HORIZON, spelled, 1):
+        return
+    told, is_before = horizons(arrays["issued_at"], arrays["target_time"])
+    sent = arrays.get(HORIZON, pa.nulls(len(told), pa.string()))
+    for row in np.flatnonzero(pc.and_(is_before, sent.is_null())).tolist():
+        reasons.setdefault(row, _BACKWARDS)
+    arrays[HORIZON] = pc.coalesce(sent, told)
 
 
 def _log_form(stream: Stream, arrays: Mapping[str, pa.Array], count: int, *, batch: int, received_at: datetime) -> pa.Table:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from watchkeeper.telemetry.kinds import ARROW_TYPES, FIXED, MOMENT, PLURALS, RANKED, TARGET, Reading, Rows
+from watchkeeper.telemetry.kinds import ARROW_TYPES, FIXED, IF_SENT, MOMENT, PLURALS, TARGET, Reading, Rows
 from watchkeeper.telemetry.times import to_micros, wall_to_utc, within_years
 from watchkeeper.wire import Stream
 
@@ -98,7 +98,7 @@ def _columns_of(stream: Stream, row: Mapping[str, Value]) -> Iterator[tuple[str,
             yield from (("f." + feature, inner) for feature, inner in value.items())
         elif name == "score" and isinstance(value, Mapping):
             yield from (("score." + label, inner) for label, inner in value.items())
-        elif name in ("score", TARGET[stream]) or name in FIXED[stream] or name in RANKED:
+        elif name in ("score", TARGET[stream]) or name in FIXED[stream] or name in IF_SENT:
             yield name, value
         else:
             yield "s." + name, value

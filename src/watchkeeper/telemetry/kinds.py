@@ -46,8 +46,8 @@ FIXED: Mapping[Stream, Mapping[str, str]] = {
     Stream.PREDICTIONS: {"id": "text", "timestamp": "timestamp", "version": "text", "run_id": "text", "instance": "text"},
     Stream.LABELS: {"id": "text", "timestamp": "timestamp", "prediction_timestamp": "timestamp"},
 }
-# Columns of predictions that are there when they were sent: of a ranking, whose rows are the items shown.
-RANKED: Mapping[str, str] = {"query_id": "text", "rank": "double", "item": "text"}
+# Columns of predictions that are there when they were sent: of a ranking, whose rows are the items shown, and of a forecast.
+IF_SENT: Mapping[str, str] = {"query_id": "text", "rank": "double", "item": "text", "issued_at": "timestamp", "target_time": "timestamp"}
 REQUIRED: Mapping[Stream, tuple[str, ...]] = {Stream.PREDICTIONS: ("id", "timestamp"), Stream.LABELS: ("id",)}
 TARGET: Mapping[Stream, str] = {Stream.PREDICTIONS: "prediction", Stream.LABELS: "label"}
 _QUANTILE = re.compile(r"score\.q([0-9]{2})")
@@ -57,8 +57,8 @@ def fixed_kind(stream: Stream, name: str) -> str | None:
     """The kind of a column that is not learned: what the stream always has, scores and segments."""
     if name == "score" or name.startswith("score."):
         return "double"
-    if stream is Stream.PREDICTIONS and name in RANKED:
-        return RANKED[name]
+    if stream is Stream.PREDICTIONS and name in IF_SENT:
+        return IF_SENT[name]
     return "text" if name.startswith("s.") else FIXED[stream].get(name)
 
 
@@ -66,7 +66,7 @@ def is_column(stream: Stream, name: str) -> bool:
     """Whether a log of this stream may have a column of this name."""
     if name in FIXED[stream] or name == TARGET[stream]:
         return True
-    return stream is Stream.PREDICTIONS and (name == "score" or name in RANKED or name.startswith(("score.", "f.", "s.")))
+    return stream is Stream.PREDICTIONS and (name == "score" or name in IF_SENT or name.startswith(("score.", "f.", "s.")))
 
 
 def quantile_of(column: str) -> float | None:

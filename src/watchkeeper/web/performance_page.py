@@ -25,6 +25,8 @@ from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.estimated import ESTIMATORS, TrackRecord, Trust
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result
+from watchkeeper.telemetry.horizons import FIELD as HORIZON
+from watchkeeper.telemetry.horizons import horizon_length
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 from watchkeeper.web import model_page, present
@@ -227,7 +229,7 @@ def _row(history: SegmentHistory, metric: OutcomeMetric, window: int, limits: Li
 
 
 def _segment_rows(history: SegmentHistory, metric: OutcomeMetric, days: Sequence[date]) -> list[SegmentRow]:
-    """Segments of the last mature days, the worst of each field first; small ones are left out."""
+    """Segments of the last mature days, the worst of each field first, but all horizons from the nearest on; small ones are left out."""
     learned = history.periods.reference if history.periods.is_learned else ()
     found = []
     for field, segments in history.segments.items():
@@ -237,7 +239,10 @@ def _segment_rows(history: SegmentHistory, metric: OutcomeMetric, days: Sequence
             rows = sum(entry.labelled for entry in now)
             if rows >= LEAST_ROWS:
                 of_field.append(SegmentRow(field, segment, rows, metric.compute(before) if before else None, metric.compute(now)))
-        found += sorted(of_field, key=lambda row: _badness(metric, row.current))[:MOST_SEGMENTS]
+        if field == HORIZON:
+            found += sorted(of_field, key=lambda row: (horizon_length(row.segment), row.segment))
+        else:
+            found += sorted(of_field, key=lambda row: _badness(metric, row.current))[:MOST_SEGMENTS]
     return found
 
 

@@ -38,7 +38,8 @@ class _Row(BaseModel):
 class PredictionRow(_Row):
     """One prediction. `score` is a probability or number, or `{class: p}`; further fields are segments.
 
-    Of a ranking each item shown is a row: `query_id` says for which query, `rank` (1 is first) at which place.
+    Of a ranking each item shown is a row: `query_id` says for which query, `rank` (1 is first) at which place. A forecast made at `issued_at` is
+    about `target_time`; how far ahead that is is its segment `horizon`, unless you send one.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -55,6 +56,8 @@ class PredictionRow(_Row):
     query_id: RowId | None = None
     rank: float | None = None
     item: RowId | None = None
+    issued_at: Moment | None = None
+    target_time: Moment | None = None
 
 
 class LabelRow(_Row):
