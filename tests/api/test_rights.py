@@ -42,6 +42,7 @@ NEEDS: dict[tuple[str, str], object] = {
     ("DELETE", "/models/{id}/metrics/{name}"): Ability.EDIT,
     ("GET", "/models/{id}/points"): Ability.VIEW,
     ("GET", "/models/{id}/performance"): Ability.VIEW,
+    ("GET", "/models/{id}/estimates"): Ability.VIEW,
     ("GET", "/models/{id}/relations"): Ability.VIEW,
     ("GET", "/models/{id}/slo"): Ability.VIEW,
     ("GET", "/models/{id}/reference"): Ability.VIEW,

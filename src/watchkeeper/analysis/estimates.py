@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import date
+from enum import StrEnum
 from math import inf, isfinite, sqrt
 
 import numpy as np
@@ -18,22 +19,33 @@ from scipy.special import chdtrc
 from watchkeeper.analysis.metrics import score_table
 from watchkeeper.analysis.outcomes import Periods, SegmentHistory, of_days
 from watchkeeper.analysis.performance import robust_effect, windows_of
-from watchkeeper.stats.estimated import CalibrationMap, Estimate, TrackRecord, Trust, estimates, track_record, trust_after
+from watchkeeper.stats.estimated import ESTIMATORS, CalibrationMap, Estimate, TrackRecord, Trust, estimates, track_record, trust_after
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import Z_95, Floats, ScoreTable, pooled, score_codes
 from watchkeeper.telemetry.audits import DrawnRow
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
 Tables = Mapping[str, ScoreTable]
 _DIFFER = 0.001  # p-value from which segments are calibrated each by itself
 _LEAST_LABELS = 200
+LEAST_TESTED = 7  # days: the truth of fewer says little
+
+
+class NotEstimated(StrEnum):
+    """Why nothing is estimated."""
+
+    NOT_BINARY = "not binary"
+    NOT_TOLD_BY_SCORES = "not told by scores"
+    NOT_LEARNED = "not learned yet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """An estimate and the truth of the same mature days, which ended with `last`."""
+    """An estimate and the truth of the same mature days."""
 
+    first: date
     last: date
     estimate: Result
     truth: Result
@@ -65,7 +77,12 @@ class Estimator:
 
     def estimate(self, metric: str, days: Sequence[date]) -> Result:
         """The metric of these days as far as their scores tell."""
-        return _widened(_estimate(self.history, self.field, days, self.calibration, metric), self._spread(metric))
+        return self.parts(metric, days).result
+
+    def parts(self, metric: str, days: Sequence[date]) -> Estimate:
+        """The same with the two parts of its band. The band is `spread` times as wide as they are."""
+        found = _estimate(self.history, self.field, days, self.calibration, metric)
+        return replace(found, result=_widened(found, self.spread(metric)))
 
     def probability(self, rows: Sequence[DrawnRow]) -> Floats:
         """How likely each row is positive, as its score and segment say. A decision without score stands for a score of 0 or 1."""
@@ -80,7 +97,7 @@ class Estimator:
 
     def _tested(self, metric: str, days: Sequence[date]) -> Tested:
         truth = METRICS[metric].compute(score_table(self.history.of(days)))
-        return Tested(last=days[-1], estimate=self.estimate(metric, days), truth=truth)
+        return Tested(first=days[0], last=days[-1], estimate=self.estimate(metric, days), truth=truth)
 
     def trust(self, metric: str, *, window: int) -> Trust:
         """What the record says, at the cost of its last windows: two alike in a row decide."""
@@ -94,11 +111,10 @@ class Estimator:
         return trust_after(hits[::-1])
 
     def record(self, metric: str, *, window: int) -> TrackRecord:
-        tested = self.tested(metric, window=window)
-        return track_record([entry.estimate for entry in tested], [entry.truth.estimate for entry in tested])
+        return _record(self.tested(metric, window=window))
 
-    def _spread(self, metric: str) -> float:
-        """At least 1; freak days do not count."""
+    def spread(self, metric: str) -> float:
+        """By how much bands are widened, at least 1; freak days do not count."""
         if metric not in self._spreads:
             self._spreads[metric] = self._learned_spread(metric)
         return self._spreads[metric]
@@ -113,8 +129,60 @@ class Estimator:
         return sqrt(robust_effect(squares)) if squares else 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Estimated:
+    """What is estimated for the last closed days, and how such estimates turned out."""
+
+    result: Result
+    first: date
+    last: date
+    tested: tuple[Tested, ...]
+    record: TrackRecord
+    spread: float
+    field: str
+    reference: Result
+    labels: int
+    is_of_validation: bool
+
+    @property
+    def is_distrusted(self) -> bool:
+        return self.record.trust is Trust.DISTRUSTED
+
+
+def estimated(estimator: Estimator, metric: str, *, window: int) -> Estimated:
+    """Of the last `window` days; estimates are tested a week at a time at least."""
+    days = tuple(estimator.history.by_day)[-window:]
+    tested = estimator.tested(metric, window=max(window, LEAST_TESTED))
+    return Estimated(
+        result=estimator.estimate(metric, days),
+        first=days[0],
+        last=days[-1],
+        tested=tuple(tested),
+        record=_record(tested),
+        spread=estimator.spread(metric),
+        field=estimator.field,
+        reference=estimator.reference(metric),
+        labels=int(score_table(estimator.learned).labelled),
+        is_of_validation=estimator.is_of_validation,
+    )
+
+
+def estimator_for(history: SegmentHistory, metric: str) -> Estimator | NotEstimated:
+    """What estimates this metric, or why nothing does."""
+    if history.kind is None:
+        return NotEstimated.NOT_LEARNED
+    if history.kind is not OutcomeKind.DECISIONS:
+        return NotEstimated.NOT_BINARY
+    if metric not in ESTIMATORS:
+        return NotEstimated.NOT_TOLD_BY_SCORES
+    return estimator_of(history) or NotEstimated.NOT_LEARNED
+
+
 def estimator_of(history: SegmentHistory) -> Estimator | None:
-    """Learned from the reference days of the version in use, or its validation rows; None while they are too few, or have too few labels."""
+    """Learned from the reference days of the version in use, or its validation rows; None while they are too few, or have too few labels, and for a
+    model that does not decide."""
+    if history.kind is not OutcomeKind.DECISIONS:
+        return None
     periods, validation = history.periods, history.validations.get(history.version)
     is_of_validation = validation is not None and not (periods.is_learned and periods.own)
     if validation is not None and is_of_validation:
@@ -134,6 +202,10 @@ def estimator_of(history: SegmentHistory) -> Estimator | None:
     field = _field(learned, segments)
     calibration = CalibrationMap.of(_tables(learned, segments.get(field, {})))
     return Estimator(history=history, periods=periods, learned=whole, calibration=calibration, field=field, is_of_validation=is_of_validation)
+
+
+def _record(tested: Sequence[Tested]) -> TrackRecord:
+    return track_record([entry.estimate for entry in tested], [entry.truth.estimate for entry in tested])
 
 
 def _estimate(history: SegmentHistory, field: str, days: Sequence[date], calibration: CalibrationMap, metric: str) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from math import hypot, inf, isfinite, nan, sqrt
 from statistics import median
 
@@ -105,6 +105,13 @@ def design_effect(of_days: Sequence[Result]) -> float:
 def robust_effect(squares: Iterable[float]) -> float:
     """The factor by which squared standardised departures are too large, at least 1."""
     return max(1.0, median(squares) / _CHI2_MEDIAN)
+
+
+def drawn_windows(history: OutcomeHistory, *, window: int, since: datetime) -> list[tuple[date, ...]]:
+    """The days that ended since then, in windows that do not overlap and end with the last day, oldest first; incomplete ones where there are no others."""
+    days = [day for day in history.by_day if history.ends[day] >= since]
+    windows = [tuple(days[max(0, end - window) : end]) for end in range(len(days), 0, -window)][::-1]
+    return [part for part in windows if len(part) == window] or windows
 
 
 def windows_of(periods: Periods, window: int) -> Iterator[tuple[date, ...]]:

@@ -17,6 +17,7 @@ from watchkeeper.api import (
     alerts,
     audits,
     changes,
+    estimates,
     incidents,
     models,
     monitoring,
@@ -42,7 +43,7 @@ api = NinjaAPI(
     docs_url=None,
 )
 # rehearsals before monitoring: the addresses of single risks look like theirs
-for part in (models, outcomes, relations, references, audits, places, rehearsals, monitoring, risks, incidents, alerts, accounts, changes):
+for part in (models, outcomes, estimates, relations, references, audits, places, rehearsals, monitoring, risks, incidents, alerts, accounts, changes):
     api.add_router("", part.router)
 
 

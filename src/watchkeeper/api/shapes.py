@@ -12,6 +12,7 @@ from watchkeeper.core.durations import format_duration
 from watchkeeper.core.text import Text
 from watchkeeper.history.services import plain
 from watchkeeper.monitoring.queries import BoundRisk, light_of
+from watchkeeper.stats.estimated import Estimate
 from watchkeeper.stats.result import Result
 
 Json = dict[str, Any]  # Any: JSON
@@ -226,6 +227,11 @@ def result(given: Result) -> Json:
         "n": given.n,
         "validity": given.validity.value,
     }
+
+
+def estimate(given: Estimate) -> Json:
+    """An estimated figure with the standard deviations that its band is made of: the chance of the labels, and what is open about the calibration."""
+    return result(given.result) | {"label_sd": finite(given.label_sd), "calibration_sd": finite(given.map_sd)}
 
 
 def finite(value: float) -> float | None:

@@ -13,21 +13,20 @@ from django.utils.translation import gettext
 
 from watchkeeper.analysis.audits import Audited, audited
 from watchkeeper.analysis.causes import FeatureShift, Why, feature_shifts, why
-from watchkeeper.analysis.estimates import Estimator, estimator_of
-from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of, score_table
+from watchkeeper.analysis.estimates import Estimated, Estimator, estimated, estimator_of
+from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
 from watchkeeper.analysis.outcomes import SegmentHistory, of_days
-from watchkeeper.analysis.performance import Comparison, compare
+from watchkeeper.analysis.performance import Comparison, compare, drawn_windows
 from watchkeeper.analysis.relations import Bias, Related, biases
 from watchkeeper.ingest import audits
 from watchkeeper.ingest.outcomes import segment_histories
 from watchkeeper.ingest.relations import related, relations_of
 from watchkeeper.monitoring.queries import params_of
-from watchkeeper.stats.estimated import ESTIMATORS, TrackRecord, Trust
+from watchkeeper.stats.estimated import ESTIMATORS, Trust
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result
 from watchkeeper.telemetry.horizons import FIELD as HORIZON
 from watchkeeper.telemetry.horizons import horizon_length
-from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 from watchkeeper.web import model_page, present
 from watchkeeper.web.performance_chart import PerformanceChart, Value, performance_svg
@@ -89,29 +88,6 @@ class SegmentRow:
 
 
 @dataclass(frozen=True)
-class Estimated:
-    """What is estimated for the last closed days, and how such estimates turned out."""
-
-    result: Result
-    first: date
-    last: date
-    record: TrackRecord
-    field: str
-    reference: Result
-    labels: int
-    is_of_validation: bool
-    is_distrusted: bool
-
-    @property
-    def trust(self) -> str:
-        return {
-            Trust.TRUSTED: gettext("trusted"),
-            Trust.DISTRUSTED: gettext("distrusted"),
-            Trust.UNTESTED: gettext("not tested yet"),
-        }[self.record.trust]
-
-
-@dataclass(frozen=True)
 class AuditRow:
     """A sample that somebody asked for; `found` is None until it is drawn."""
 
@@ -163,6 +139,16 @@ class Page:
     def colour(self) -> str:
         return LIGHTS[self.verdict]
 
+    @property
+    def trust(self) -> str:
+        """How far the estimate is to be believed."""
+        assert self.estimated
+        return {
+            Trust.TRUSTED: gettext("trusted"),
+            Trust.DISTRUSTED: gettext("distrusted"),
+            Trust.UNTESTED: gettext("not tested yet"),
+        }[self.estimated.record.trust]
+
 
 def page(
     model: RegisteredModel,
@@ -180,7 +166,7 @@ def page(
         return None
     chosen = metric_named(metric, history.kind, history.days) or metric_named("", history.kind, history.days)
     assert chosen
-    known = estimator_of(history) if history.kind is OutcomeKind.DECISIONS else None
+    known = estimator_of(history)
     estimator = known if chosen.name in ESTIMATORS else None
     headline = compare(history, chosen, window=window)
     last_days = history.mature[-window:]
@@ -200,7 +186,7 @@ def page(
         last_days=last_days,
         rows=rows,
         segments=tuple(_segment_rows(history, chosen, last_days)),
-        estimated=_estimated(history, estimator, chosen, window) if estimator else None,
+        estimated=estimated(estimator, chosen.name, window=window) if estimator else None,
         audits=tuple(audit_rows(model, known)),
         why=why(history, judged, history.periods.reference) if has_reason else None,
         shifts=feature_shifts(found.reference, relations_of(model.id, judged))[:SHOWN_FEATURES] if found and has_reason else (),
@@ -254,22 +240,6 @@ def _badness(metric: OutcomeMetric, result: Result) -> float:
     return result.estimate if metric.direction is Direction.HIGHER else -result.estimate
 
 
-def _estimated(history: SegmentHistory, estimator: Estimator, metric: OutcomeMetric, window: int) -> Estimated:
-    days = tuple(history.by_day)[-window:]
-    record = estimator.record(metric.name, window=max(window, 7))
-    return Estimated(
-        result=estimator.estimate(metric.name, days),
-        first=days[0],
-        last=days[-1],
-        record=record,
-        field=estimator.field,
-        reference=estimator.reference(metric.name),
-        labels=int(score_table(estimator.learned).labelled),
-        is_of_validation=estimator.is_of_validation,
-        is_distrusted=record.trust is Trust.DISTRUSTED,
-    )
-
-
 def _bias_rows(found: Related) -> Iterator[BiasRow]:
     """Features by which the model is off on the last days, those that explain most of its error first."""
     return (BiasRow(bias, label_of(bias.worst.place)) for bias in biases(found.current)[:SHOWN_FEATURES] if bias.is_found)
@@ -292,15 +262,13 @@ def _charts(
     widths: Sequence[int],
     now: datetime,
 ) -> tuple[SafeString, ...]:
-    days = [day for day in history.by_day if history.ends[day] >= now - timedelta(days=SHOWN_DAYS)]
-    windows = [tuple(days[max(0, end - window) : end]) for end in range(len(days), 0, -window)][::-1]
-    windows = [part for part in windows if len(part) == window] or windows
+    windows = drawn_windows(history, window=window, since=now - timedelta(days=SHOWN_DAYS))
     if len(windows) < 2:
         return ()
     mature = set(history.mature)
     ripe: list[Value] = []
     early: list[Value] = []
-    estimated: list[Value] = []
+    guessed: list[Value] = []
     for part in windows:
         entries = history.of(part)
         result, at = metric.compute(entries), history.ends[part[-1]]
@@ -308,7 +276,7 @@ def _charts(
             (ripe if mature.issuperset(part) else early).append(_value(at, result))
         if estimator:
             guess = estimator.estimate(metric.name, part)
-            estimated += [_value(at, guess)] if isfinite(guess.estimate) else []
+            guessed += [_value(at, guess)] if isfinite(guess.estimate) else []
     start = history.ends[windows[0][-1]]
     reference = headline.reference.estimate if headline and isfinite(headline.reference.estimate) else None
     chart = PerformanceChart(
@@ -317,7 +285,7 @@ def _charts(
         end=history.ends[windows[-1][-1]],
         realised=tuple(ripe),
         preliminary=tuple(early),
-        estimated=tuple(estimated),
+        estimated=tuple(guessed),
         reference=reference,
         marks=tuple(model_page.marks(model, since=start)),
     )
