@@ -120,9 +120,10 @@ class Platform:
         version: str = "1",
         days_ago: int = 1,
         reference: Sequence[Mapping[str, Any]] | None = None,  # Any: JSON
+        **fields: Any,  # Any: JSON
     ) -> Receipt:
         at = (self.clock.now() - timedelta(days=days_ago)).isoformat()
-        return self.send(model, Stream.TRAINING, [{"version": version, "trained_at": at, "schema": schema, "reference": reference}])
+        return self.send(model, Stream.TRAINING, [{"version": version, "trained_at": at, "schema": schema, "reference": reference, **fields}])
 
     def predict_features(self, model: RegisteredModel, rows: Sequence[Mapping[str, Any]], **fields: Any) -> Receipt:  # Any: JSON
         """One prediction for each row of features, now."""

@@ -14,7 +14,7 @@ from watchkeeper.ingest.models import ColumnProfile, OutcomeProfile, ProfileBins
 from watchkeeper.ingest.outcome_tables import unpack_table
 from watchkeeper.telemetry.bins import count_rows, make_bins, unpack
 
-migration = import_module("watchkeeper.ingest.migrations.0011_packed_for_reading")
+migration = import_module("watchkeeper.ingest.migrations.0012_packed_for_reading")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 

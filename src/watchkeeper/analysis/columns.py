@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -72,6 +72,8 @@ class ColumnHistory(Evidence):
     `counts` has shape (windows, layout.width), `sums` (windows, columns, 2), `ends` the UTC moment at which each window was over.
     `reference` counts the training rows; None when the model sent none and is compared with its own first weeks. The first 28 days tell how
     much days usually differ. An hour is compared with the same hour of the first week once that is over: hours differ more than models drift.
+    `importances` says from 0 to 1 how much a feature matters to the model, of those of which it is known: as given with the
+    training (`has_given_importances`), or as learned from the log.
     """
 
     forgets: ClassVar[str] = ""
@@ -87,6 +89,8 @@ class ColumnHistory(Evidence):
     rows: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     counts: Ints = field(default_factory=_no_counts)
     sums: Floats = field(default_factory=lambda: np.zeros((0, 0, 2)))
+    importances: Mapping[str, float] = field(default_factory=dict)
+    has_given_importances: bool = False
     _columns: dict[str, ColumnDays] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -125,6 +129,10 @@ class ColumnHistory(Evidence):
     @cached_property
     def columns(self) -> dict[str, ColumnBins]:
         return {column.name: column for column in self.layout.columns}
+
+    def importance_of(self, column: str) -> float:
+        """1 where it is unknown: what may matter is never hidden."""
+        return self.importances.get(column, 1.0)
 
     def of(self, column: ColumnBins) -> ColumnDays:
         """One column of it, made once."""

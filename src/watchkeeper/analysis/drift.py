@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,26 +24,49 @@ class DriftLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnDrift:
-    """The verdict on one column in the windows `first` to `last`. `adjusted` is the p-value after adjusting for the number of columns."""
+    """The verdict on one column in the windows `first` to `last`. `adjusted` is the p-value after adjusting for the number of columns.
+
+    `importance` is how much the column matters to the model, of the most important one; 1 where it is unknown.
+    """
 
     column: str
     first: str
     last: str
     test: DriftTest
     adjusted: float
+    importance: float = 1.0
+
+    @property
+    def weighted(self) -> float:
+        """PSI × importance: how much it moved, by how much it matters. 0 where PSI is not known."""
+        return float(np.nan_to_num(self.test.psi)) * self.importance
 
 
 def column_drifts(history: ColumnHistory, columns: Collection[str], limits: DriftLimits, *, window: int = 1) -> list[ColumnDrift]:
-    """The last `window` days of each column against its reference, those that moved most first. Empty when no day can be judged."""
+    """The last `window` days of each column against its reference, those first that moved most by what matters. Empty when no day can be judged."""
     chosen = [history.of(history.columns[name]) for name in columns]
     judged = [(column, test) for column in chosen if column.bins.kind != "presence" and (test := drift_of(column, limits, window=window))]
     adjusted = benjamini_hochberg([test.p_value if not np.isnan(test.psi) else np.nan for _, test in judged])
     windows = history.names[-window:]
     found = [
-        ColumnDrift(column=column.bins.name, first=windows[0], last=windows[-1], test=_final(test, p, limits), adjusted=float(p))
+        ColumnDrift(
+            column=column.bins.name,
+            first=windows[0],
+            last=windows[-1],
+            test=_final(test, p, limits),
+            adjusted=float(p),
+            importance=history.importance_of(column.bins.name),
+        )
         for (column, test), p in zip(judged, adjusted, strict=True)
     ]
-    return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -np.nan_to_num(drift.test.psi), drift.column))
+    return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -drift.weighted, drift.column))
+
+
+def weighted_drift(drifts: Iterable[ColumnDrift]) -> float:
+    """PSI of all columns together, each by what it matters: Σ importance · PSI / Σ importance. NaN where nothing is known."""
+    told = [drift for drift in drifts if not np.isnan(drift.test.psi)]
+    weight = sum(drift.importance for drift in told)
+    return sum(drift.weighted for drift in told) / weight if weight else float("nan")
 
 
 def drift_of(column: ColumnDays, limits: DriftLimits, *, window: int = 1) -> DriftTest | None:

@@ -91,6 +91,7 @@ class Client:
         reference: AnyFrame = None,
         *,
         metrics: Mapping[str, float] | None = None,
+        importances: Mapping[str, float] | None = None,
         data_sources: Sequence[str] = (),
         schema: Mapping[str, str] | None = None,
         trained_at: datetime | str | None = None,
@@ -102,6 +103,8 @@ class Client:
         Of `reference` (rows of the training set) at most 10,000 are sent, spread evenly. `schema` maps columns to double, string,
         boolean, timestamp or vector; what it leaves out is read off the reference.
 
+        `importances` says how much each feature matters to the model, as numbers of at least 0 in any unit; drift of what matters counts more.
+
         Of `validation` (rows that the training did not see) the columns `label`, `score`, `prediction` and the `segments` are sent, of at
         most 10,000 rows. With them the performance of a binary model is estimated before its first label.
         """
@@ -112,6 +115,8 @@ class Client:
             "metrics": dict(metrics or {}),
             "data_sources": list(data_sources),
         }
+        if importances is not None:
+            fields["importances"] = dict(importances)
         tried = None if validation is None else take(validation, at_most=REFERENCE_ROWS)
         content = functools.partial(training_content, frame, fields, dict(schema or {}), tried, tuple(segments))
         self._delivery.accept(Entry(Stream.TRAINING, 1, sum(part.size for part in (frame, tried) if part), content))

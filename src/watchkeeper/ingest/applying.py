@@ -38,6 +38,7 @@ from watchkeeper.ingest.receiving import storable
 from watchkeeper.ingest.validation import store_validation
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.registry.services import Training, deploy_version, log_training
+from watchkeeper.stats.importance import scaled
 from watchkeeper.telemetry.arrow import UnreadableArrow
 from watchkeeper.telemetry.days import local_day
 from watchkeeper.telemetry.decode import Decoded, Refused, decode
@@ -165,6 +166,7 @@ def _store_trainings(model: RegisteredModel, batch: Batch, rows: Sequence[dict[s
             trained_at=_moment(given.trained_at, model, batch),
             schema=given.schema_,
             metrics=given.metrics,
+            importances=scaled(given.importances),
             data_sources=tuple(given.data_sources),
             reference_rows=len(given.reference or ()),
             reference_path=_write_reference(model, given.version, given.reference) if given.reference else "",

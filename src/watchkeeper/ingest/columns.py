@@ -6,7 +6,7 @@ The reference is the training rows of the current version; a model that sent non
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -22,11 +22,13 @@ from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import DenseRank
 
 from watchkeeper.analysis.columns import LEARN_DAYS, LOOKED_BACK, ColumnHistory, kept_windows
+from watchkeeper.analysis.importance import learned_importances
 from watchkeeper.core.settings import settings
 from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, postpone, refresh_days, zone_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
 from watchkeeper.registry.models import Baseline, RegisteredModel
+from watchkeeper.registry.queries import given_importances
 from watchkeeper.telemetry.bins import ColumnCounts, Layout, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
 from watchkeeper.telemetry.days import DAY, Cut, day_starts, local_day
@@ -43,6 +45,14 @@ SETTLES = timedelta(minutes=10)  # after the last row of a run, or the end of an
 _TARGETS = ("prediction", "score")
 
 
+class _Made(NamedTuple):
+    """Bins, the counts of the reference rows if there are any, and the sampled rows of the log."""
+
+    layout: Layout
+    counted: ColumnCounts | None
+    logged: pa.Table
+
+
 def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now: datetime, follow: Follow, models: int = 20) -> int:
     """One round over the models with due days; returns the number of days done. `follow` is told in the transaction that clears them."""
 
@@ -56,13 +66,17 @@ def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta
     """What is known of each model's columns: the reference, the windows it learned from, and the closed ones of the time asked for."""
     bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).order_by("number")}  # the newest of each
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
+    given = given_importances(models)
     found: dict[int, list[_Stored]] = defaultdict(list)
     counted = ColumnProfile.objects.filter(bins__in=bins.values(), segment="")
     place = Window(DenseRank(), partition_by="bins", order_by="day")
     shown = counted.annotate(place=place).filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day")
     for row in shown.values_list("bins_id", "day", "part", "ended_at", "rows", "counts"):
         found[row[0]].append(_Stored._make(row[1:]))
-    return {id: _history(bins[id], found[bins[id].id], zones[id], now) if id in bins else ColumnHistory(now=now, layout=Layout(())) for id in models}
+    return {
+        id: _history(bins[id], found[bins[id].id], given.get(id, {}), zones[id], now) if id in bins else ColumnHistory(now=now, layout=Layout(()))
+        for id in models
+    }
 
 
 class _Stored(NamedTuple):
@@ -75,7 +89,7 @@ class _Stored(NamedTuple):
     counts: bytes
 
 
-def _history(bins: ProfileBins, stored: list[_Stored], zone: ZoneInfo, now: datetime) -> ColumnHistory:
+def _history(bins: ProfileBins, stored: list[_Stored], given: Mapping[str, float], zone: ZoneInfo, now: datetime) -> ColumnHistory:
     layout, cut = Layout.from_json(bins.columns), Cut(bins.cut)
     ends: dict[tuple[date, str], datetime] = {}
     for row in stored:
@@ -84,9 +98,9 @@ def _history(bins: ProfileBins, stored: list[_Stored], zone: ZoneInfo, now: date
         ends[window] = max(end, ends.get(window, end))
     closed = sorted((window for window, end in ends.items() if end <= now), key=lambda window: (window[0], ends[window], window[1]))
     windows = kept_windows(closed, cut)
-    counted: dict[tuple[date, str], ColumnCounts] = {}
+    kept, counted = set(windows), dict[tuple[date, str], ColumnCounts]()
     for row in stored:
-        if (window := (row.day, row.part)) in windows:
+        if (window := (row.day, row.part)) in kept:
             counts = unpack(layout, row.rows, bytes(row.counts))
             counted[window] = counted[window] + counts if window in counted else counts
     return ColumnHistory(
@@ -100,6 +114,8 @@ def _history(bins: ProfileBins, stored: list[_Stored], zone: ZoneInfo, now: date
         rows=np.array([counted[window].rows for window in windows], dtype=np.int64),
         counts=np.array([counted[window].counts for window in windows], dtype=np.int64).reshape(len(windows), layout.width),
         sums=np.array([counted[window].sums for window in windows]).reshape(len(windows), len(layout.columns), 2),
+        importances={f"f.{name}": value for name, value in given.items()} or bins.importances or {},
+        has_given_importances=bool(given),
     )
 
 
@@ -150,14 +166,20 @@ def has_duplicates(model_id: UUID, days: Collection[date], zone: ZoneInfo) -> bo
 
 
 def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime) -> ProfileBins | None:
-    """The bins in force: those of the current version's reference. None while there is neither a reference nor a week of rows."""
+    """The bins in force: those of the current version's reference. None while there is neither a reference nor a week of rows.
+
+    How much features matter is learned with them, or as soon as there is a week of rows.
+    """
     newest = ProfileBins.objects.filter(model=model_id).order_by("-number").first()
     baseline = reference_baseline(model_id)
     cut = RegisteredModel.objects.values_list("window", flat=True).get(id=model_id)
-    if newest and newest.cut == cut and are_made_of(newest, baseline):
+    is_in_force = newest is not None and newest.cut == cut and are_made_of(newest, baseline)
+    if newest and is_in_force and newest.importances is not None:
         return newest
     today = local_day(now, zone)
     first, closed = closed_days(model_id, zone, today)
+    if newest and is_in_force:
+        return _with_importances(newest, _rows_until(telemetry, model_id, first, today)) if closed >= FIRST_DAYS else newest
     if baseline is None and closed < FIRST_DAYS:
         return None
     made = (
@@ -165,7 +187,7 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
     )
     if made is None:
         return newest
-    layout, counted = made
+    layout, counted, logged = made
     with transaction.atomic():
         bins = ProfileBins.objects.create(
             model_id=model_id,
@@ -176,9 +198,16 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
             columns=layout.as_json(),
             rows=counted.rows if counted else 0,
             counts=pack(counted) if counted else None,
+            importances=learned_importances(layout, logged) if closed >= FIRST_DAYS else None,
         )
         if newest:
             mark_all_days(model_id, of=Of.COLUMNS, begin=max(first, today - COUNTED_AGAIN), zone=zone, now=now)
+    return bins
+
+
+def _with_importances(bins: ProfileBins, logged: pa.Table) -> ProfileBins:
+    bins.importances = learned_importances(Layout.from_json(bins.columns), logged)
+    bins.save(update_fields=["importances"])
     return bins
 
 
@@ -202,24 +231,26 @@ def closed_days(model_id: UUID, zone: ZoneInfo, today: date) -> tuple[date, int]
     return min(days, default=today), len({day for day in days if day < today})
 
 
-def _made_of_log(telemetry: TelemetryLog, model_id: UUID, first: date, today: date) -> tuple[Layout, None] | None:
+def _made_of_log(telemetry: TelemetryLog, model_id: UUID, first: date, today: date) -> _Made | None:
     rows = first_rows(telemetry, model_id, first, today)
-    return (Layout((*make_bins(rows).columns, *derived_bins(rows))), None) if rows.num_columns else None
+    return _Made(Layout((*make_bins(rows).columns, *derived_bins(rows))), None, rows) if rows.num_columns else None
 
 
 def first_rows(telemetry: TelemetryLog, model_id: UUID, first: date, today: date) -> pa.Table:
     """Some rows of a model's first weeks."""
-    return _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, min(first + 4 * FIRST_DAYS * DAY, today), SAMPLE_ROWS))
+    return _rows_until(telemetry, model_id, first, min(first + 4 * FIRST_DAYS * DAY, today))
 
 
-def _made_of_reference(
-    telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, first: date, today: date, zone: ZoneInfo
-) -> tuple[Layout, ColumnCounts] | None:
+def _rows_until(telemetry: TelemetryLog, model_id: UUID, first: date, end: date) -> pa.Table:
+    return _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, end, SAMPLE_ROWS))
+
+
+def _made_of_reference(telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, first: date, today: date, zone: ZoneInfo) -> _Made | None:
     """Bins of the reference rows; what they lack (scores, say) is made of the log. Its reference is then the model's first weeks."""
     reference = reference_rows(telemetry, model_id, baseline, zone)
     if reference is None:
         return None
-    logged = _log_columns(telemetry.sample(model_id, Stream.PREDICTIONS, first - DAY, today, SAMPLE_ROWS))
+    logged = _rows_until(telemetry, model_id, first, today)
     lacking = logged.select([name for name in logged.column_names if name not in reference.column_names])
     derived = {column.name: column for rows in (lacking, reference) for column in derived_bins(rows)}
     layout = Layout((*make_bins(reference).columns, *make_bins(lacking).columns, *derived.values()))
@@ -227,7 +258,7 @@ def _made_of_reference(
     for column in layout.columns:
         if not any(name in reference.column_names for name in column.reads):
             counted.counts[layout.slices[column.name]] = 0
-    return layout, counted
+    return _Made(layout, counted, logged)
 
 
 def reference_rows(telemetry: TelemetryLog, model_id: UUID, baseline: Baseline, zone: ZoneInfo) -> pa.Table | None:

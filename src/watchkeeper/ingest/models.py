@@ -195,7 +195,10 @@ class WindowProfile(models.Model):
 
 
 class ProfileBins(models.Model):
-    """Frozen bins of a model's columns, and the counts of the reference rows they were made from. Never changed: a new reference makes new ones."""
+    """Frozen bins of a model's columns, and the counts of the reference rows they were made from. Never changed: a new reference makes new ones.
+
+    Only what is learned of them when the log has a week of rows comes later.
+    """
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="bins", db_index=False)
     number = models.PositiveIntegerField()
@@ -205,6 +208,7 @@ class ProfileBins(models.Model):
     columns = models.JSONField()  # telemetry.bins.ColumnBins, in the order of the counts
     rows = models.PositiveBigIntegerField(default=0)
     counts = models.BinaryField(null=True)  # of the reference rows
+    importances = models.JSONField(null=True)  # column -> how much it matters, learned once from the log; None: not yet
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "number"], name="bins_number_once")]

@@ -176,6 +176,7 @@ class Baseline(models.Model):
     role = models.CharField(max_length=12, choices=Role.choices)
     schema = models.JSONField(null=True)  # column -> type
     metrics = models.JSONField(default=dict)
+    importances = models.JSONField(default=dict)  # feature -> how much it matters, the largest is 1
     reference_rows = models.PositiveIntegerField(default=0)
     reference_path = models.CharField(max_length=500, blank=True)
     first_day = models.DateField(null=True)

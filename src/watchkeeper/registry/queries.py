@@ -209,6 +209,12 @@ def trainings(models: Collection[UUID]) -> dict[UUID, Trained]:
     return {model: Trained(metrics, schema) for model, metrics, schema in _trainings(models)}
 
 
+def given_importances(models: Collection[UUID]) -> dict[UUID, Mapping[str, float]]:
+    """How much features matter, as that training said; empty when it did not."""
+    found = Baseline.objects.filter(version__model__in=models, role=Baseline.Role.TRAINING).order_by("version__is_current", "created_at")
+    return dict(found.values_list("version__model_id", "importances"))
+
+
 @prepared
 def _metrics(models: Collection[UUID]) -> QuerySet[Metric, Any]:  # Any: values of columns
     return Metric.objects.filter(model__among=models).values_list("model_id", "name", "kind", "direction", "unit")

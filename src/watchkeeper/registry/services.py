@@ -328,6 +328,7 @@ class Training:
     trained_at: datetime
     schema: Mapping[str, str] | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    importances: Mapping[str, float] = field(default_factory=dict)
     data_sources: tuple[str, ...] = ()
     reference_rows: int = 0
     reference_path: str = ""
@@ -348,6 +349,7 @@ def log_training(model: RegisteredModel, *, training: Training, actor: Actor, no
         defaults={
             "schema": last.schema if inherits and last else training.schema,
             "metrics": dict(training.metrics),
+            "importances": dict(training.importances),
             "reference_rows": training.reference_rows,
             "reference_path": training.reference_path,
             "inherited_from": last if inherits else None,

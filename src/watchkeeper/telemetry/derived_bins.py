@@ -32,7 +32,7 @@ _LEAST_SPAN = 1e-3  # of the bins of a vector's measure, of its unit
 
 def derived_bins(table: pa.Table) -> Iterator[ColumnBins]:
     """Bins of the derived columns that these rows allow; columns as in the log."""
-    scores = _probabilities(table)
+    scores = probabilities(table)
     if scores:
         lowest = 0.5 if len(scores) == 1 else 0.0
         yield ColumnBins(name=CONFIDENCE, kind="number", low=lowest, minimum=lowest, derived=Confidence(scores))
@@ -122,7 +122,7 @@ def _usual_levels(cells: pa.Array) -> tuple[str, ...]:
     return tuple(sorted(level for _, level in found[rare:]))
 
 
-def _probabilities(table: pa.Table) -> tuple[str, ...]:
+def probabilities(table: pa.Table) -> tuple[str, ...]:
     """The score of a binary model or those of several classes; empty where scores are something else, as the bounds of an interval and quantiles are."""
     if "score" in table.column_names:
         return ("score",) if _are_probable(as_numbers(column_of(table, "score"))) else ()

@@ -18,6 +18,7 @@ RowId = Annotated[
     BeforeValidator(lambda given: str(given) if isinstance(given, int) and not isinstance(given, bool) else given),
     Field(min_length=1, max_length=200),
 ]
+MOST_FEATURES = 500  # that have an importance
 Scalar = str | bool | int | float | None
 Feature = Scalar | list[float | None]
 
@@ -101,7 +102,7 @@ class ValidationRow(_Row):
 class TrainingRow(_Row):
     """One training: makes a candidate version with its baseline. `schema` maps column names to types; `reference` are rows of the training set.
 
-    `validation` are rows that the training did not see: from their scores and labels it is learned what a score means (binary models).
+    `importances` says how much each feature matters to the model, in any unit. `validation` are rows that the training did not see: from their scores and labels it is learned what a score means (binary models).
     """
 
     version: Name
@@ -110,6 +111,7 @@ class TrainingRow(_Row):
     metrics: dict[Name, float] = Field(default_factory=dict)
     data_sources: list[Name] = Field(default_factory=list)
     reference: list[dict[str, Feature]] | None = None
+    importances: dict[Name, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict, max_length=MOST_FEATURES)
     validation: list[ValidationRow] | None = None
 
 
@@ -158,6 +160,10 @@ def _remedy(kind: str) -> str:
         return "Remove the field, or move it into `features`."
     if kind.startswith("datetime"):
         return "Send an ISO 8601 time with its zone, e.g. 2026-11-22T14:30:00Z."
+    if kind == "greater_than_equal":
+        return "Send 0 or a larger number."
+    if kind == "too_long":
+        return "Send fewer of them."
     return "Send the type that the API documentation names for this field."
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0004_accepted_periods'),
+        ('registry', '0005_importances'),
     ]
 
     operations = [

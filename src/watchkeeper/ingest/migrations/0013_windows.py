@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingest', '0011_packed_for_reading'),
+        ('ingest', '0012_packed_for_reading'),
     ]
 
     operations = [

@@ -51,6 +51,6 @@ def _table(blob, width):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingest", "0010_validation_outcomes")]
+    dependencies = [("ingest", "0011_importances")]
 
     operations = [migrations.RunPython(repack, migrations.RunPython.noop, elidable=True)]
