@@ -1,10 +1,16 @@
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from tests.platform import Platform
 from tests.risks.story import a_bad_day, normal_rows
-from watchkeeper.analysis.examples import AGE, NOW, REGION, history, normal, spread
+from watchkeeper import risks
+from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.drift import DriftLimits, column_drifts, weighted_drift
+from watchkeeper.analysis.examples import AGE, INCOME, NOW, REGION, history, normal, side_by_side, spread
 from watchkeeper.core.finding import DataState, Finding, Outcome
 from watchkeeper.risks.feature_drift import Params, evaluate
 
@@ -73,6 +79,56 @@ def test_days_of_long_ago_are_stale() -> None:
 
 def test_an_ignored_feature_may_change() -> None:
     assert judge([normal(2000, mean=3)] * 30, reference=normal(10_000), ignore=["age"]).outcome == Outcome.UNKNOWN
+
+
+def two_features(importances: Mapping[str, float], *, age: float = 0.0, income: float = 0.0) -> ColumnHistory:
+    """On the last day so many standard deviations higher."""
+    days = [normal(2000, seed=day) for day in range(29)]
+    parts = [
+        history(column, reference=normal(10_000, seed=99), days=[*days, normal(2000, mean=mean, seed=98)])
+        for column, mean in ((AGE, age), (INCOME, income))
+    ]
+    return side_by_side(parts, importances={f"f.{name}": value for name, value in importances.items()})
+
+
+def test_what_matters_more_is_named_first_with_its_importance() -> None:
+    finding = evaluate(two_features({"age": 0.123456, "income": 1.0}, age=0.8, income=0.5), Params())
+
+    assert finding.parts == ("income", "age")
+    assert "most income (importance 1): PSI" in finding.explanation.render()
+
+
+def test_features_that_matter_less_are_not_looked_at_nor_adjusted_for() -> None:
+    evidence = two_features({"age": 0.1, "income": 1.0}, age=0.8)
+
+    assert evaluate(evidence, Params()).outcome == Outcome.FIRED
+    found = evaluate(evidence, Params(least_importance=0.2))
+    assert found.outcome == Outcome.QUIET
+    assert "most income (importance 1)" in found.explanation.render()
+    assert "most age (importance 0.1)" in evaluate(evidence, Params(ignore=("income",))).explanation.render()
+    assert evaluate(evidence, Params(least_importance=0.2, ignore=("income",))).outcome == Outcome.UNKNOWN
+
+
+def test_a_feature_of_unknown_importance_is_always_looked_at() -> None:
+    evidence = two_features({"income": 1.0}, age=0.5)
+
+    finding = evaluate(evidence, Params(least_importance=1))
+
+    assert (finding.outcome, finding.parts) == (Outcome.FIRED, ("age",))
+    assert "most age: PSI" in finding.explanation.render()
+
+
+def test_all_features_together_drift_by_what_matters() -> None:
+    evidence = two_features({}, age=0.5)
+    age, income = column_drifts(evidence, list(evidence.columns), DriftLimits())
+
+    assert weighted_drift([age, income]) == pytest.approx((age.test.psi + income.test.psi) / 2)
+    assert weighted_drift([replace(age, importance=0.0), income]) == pytest.approx(income.test.psi)
+    assert np.isnan(weighted_drift([]))
+
+
+def test_a_rehearsal_tries_other_importances() -> None:
+    assert risks.get("feature_drift").limits["least_importance"].fewer_when_higher
 
 
 def test_story_of_a_feature_that_moves(platform: Platform) -> None:

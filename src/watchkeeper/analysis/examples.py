@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from watchkeeper.telemetry.vectors import LENGTH, VectorFrame
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 AGE = ColumnBins(name="f.age", kind="number", low=-3.0, high=3.0, minimum=-6.0, maximum=6.0)
+INCOME = replace(AGE, name="f.income")
 SCORE = ColumnBins(name="score", kind="number", low=-3.0, high=3.0, minimum=-6.0, maximum=6.0)
 CONFIDENCE = ColumnBins(name=derived_bins.CONFIDENCE, kind="number", low=0.5, minimum=0.5, derived=Confidence(("score",)))
 UNUSUAL = ColumnBins(
@@ -73,6 +75,21 @@ def history(column: ColumnBins, *, reference: Ints | None, days: Sequence[Ints],
         rows=np.array([counts.sum() for counts in days], dtype=np.int64),
         counts=np.array(days, dtype=np.int64).reshape(count, layout.width),
         sums=np.array([_sums(column, counts) for counts in days]).reshape(count, 1, 2),
+    )
+
+
+def side_by_side(parts: Sequence[ColumnHistory], *, importances: Mapping[str, float]) -> ColumnHistory:
+    """One history of the columns of several, all with the same days and with a reference."""
+    references = [part.reference for part in parts if part.reference]
+    return replace(
+        parts[0],
+        layout=Layout(tuple(column for part in parts for column in part.layout.columns)),
+        reference=ColumnCounts(
+            references[0].rows, np.concatenate([one.counts for one in references]), np.concatenate([one.sums for one in references])
+        ),
+        counts=np.concatenate([part.counts for part in parts], axis=1),
+        sums=np.concatenate([part.sums for part in parts], axis=1),
+        importances=importances,
     )
 
 

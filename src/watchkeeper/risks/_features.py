@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -19,6 +19,28 @@ from watchkeeper.risks import FEWER_WHEN_HIGHER, RiskParams
 from watchkeeper.stats.drift import Verdict
 
 NOT_OVER = N_("the first four weeks, with which later days are compared, are not over")
+
+# What is said of drift: without and with how much the most moved column matters.
+_QUIET = (
+    N_("no drift, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"),
+    N_("no drift, {days}; most {column} (importance {importance:number}): PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"),
+)
+_PSI = (
+    N_("{moved:integer} of {columns:integer} drifted, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"),
+    N_(
+        "{moved:integer} of {columns:integer} drifted, {days}; most {column} (importance {importance:number}): PSI {psi:number}, big from"
+        " {limit:number}, chance gives {noise:number}"
+    ),
+)
+_DISTANCE = (
+    N_(
+        "{moved:integer} of {columns:integer} drifted, {days}; most {column}: its rows moved by {distance:number} standard deviations, big from {limit:number}"
+    ),
+    N_(
+        "{moved:integer} of {columns:integer} drifted, {days}; most {column} (importance {importance:number}): its rows moved by {distance:number}"
+        " standard deviations, big from {limit:number}"
+    ),
+)
 
 TOO_FEW = N_("{rows:integer} rows are too few to tell drift from how much days differ anyway")
 
@@ -127,11 +149,12 @@ def judge_drift(history: ColumnHistory, columns: list[str], params: DriftParams)
         return Finding.unknown(Text(NOT_OVER))
     if not judged:
         return Finding.unknown(Text(TOO_FEW, {"rows": drifts[0].test.n}))
-    return _grade(judged, history.ends[-1], params)
+    return _grade(history, judged, params)
 
 
-def _grade(drifts: list[ColumnDrift], end: datetime, params: DriftParams) -> Finding:
+def _grade(history: ColumnHistory, drifts: list[ColumnDrift], params: DriftParams) -> Finding:
     moved, most = [drift for drift in drifts if drift.test.verdict.fires], drifts[0]
+    is_weighed = most.column in history.importances
     facts: dict[str, Argument] = {
         "moved": len(moved),
         "columns": len(drifts),
@@ -141,17 +164,14 @@ def _grade(drifts: list[ColumnDrift], end: datetime, params: DriftParams) -> Fin
         "noise": most.test.noise_floor,
         "days": days_of(most.first, most.last),
     }
+    if is_weighed:
+        facts["importance"] = float(f"{most.importance:.2g}")
     if not moved:
-        text = N_("no drift, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}")
-        return Finding.quiet(Text(text, facts), value=most.test.psi, limit=params.least_psi)
+        return Finding.quiet(Text(_QUIET[is_weighed], facts), value=most.test.psi, limit=params.least_psi)
     parts = tuple(short_name(drift.column) for drift in moved)
     if most.test.psi >= params.least_psi or not most.test.distance >= params.least_distance:
-        text = N_(
-            "{moved:integer} of {columns:integer} drifted, {days}; most {column}: PSI {psi:number}, big from {limit:number}, chance gives {noise:number}"
-        )
-        return Finding.fired(Text(text, facts), value=most.test.psi, limit=params.least_psi, since=end, parts=parts)
-    text = N_(
-        "{moved:integer} of {columns:integer} drifted, {days}; most {column}: its rows moved by {distance:number} standard deviations, big from {limit:number}"
-    )
+        return Finding.fired(Text(_PSI[is_weighed], facts), value=most.test.psi, limit=params.least_psi, since=history.ends[-1], parts=parts)
     facts |= {"distance": most.test.distance, "limit": params.least_distance}
-    return Finding.fired(Text(text, facts), value=most.test.distance, limit=params.least_distance, since=end, parts=parts)
+    return Finding.fired(
+        Text(_DISTANCE[is_weighed], facts), value=most.test.distance, limit=params.least_distance, since=history.ends[-1], parts=parts
+    )
