@@ -61,7 +61,7 @@ def test_garbage_never_raises_and_shows_in_last_error(kind: str, model: watchkee
 def test_every_call_survives_garbage(model: watchkeeper.Client) -> None:
     bad = _hostile()
 
-    model.log_training(bad, reference=bad, metrics=bad, schema=bad)
+    model.log_training(bad, reference=bad, metrics=bad, schema=bad, importances=bad)
     model.log_labels(bad, id=bad, label=bad)
     model.log_metrics(bad)
     model.log_event(bad, more=bad)

@@ -160,6 +160,16 @@ def test_training_brings_its_schema_and_an_even_sample(model: watchkeeper.Client
     assert (len(row["reference"]), row["metrics"], row["data_sources"]) == (10_000, {"roc_auc": 0.5}, ["postgres://dwh/orders"])
 
 
+def test_importances_go_with_the_training_as_they_are(model: watchkeeper.Client, receiver: Any) -> None:
+    model.log_training(version="1", importances=pd.Series({"age": 0.31, "income": 2}))
+    model.log_training(version="2")
+    model.flush()
+
+    told, silent = receiver.rows("training")
+    assert told["importances"] == {"age": 0.31, "income": 2.0}
+    assert "importances" not in silent
+
+
 def test_metrics_events_and_heartbeats_arrive(model: watchkeeper.Client, receiver: Any) -> None:
     model.log_metrics({"roc_auc": 0.79}, dataset="validation", timestamp=AT, version="7", segment="EU")
     model.log_event("deployed", version="2026-11", timestamp=AT)

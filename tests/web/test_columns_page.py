@@ -116,3 +116,49 @@ def test_what_is_derived_stands_at_the_end_and_counts_for_no_columns_drift(owner
     ]
     assert "text: length" in read(owner, model, "?column=d.f.text.length")
     assert ">x<" not in read(owner, model, "?q=similarity")
+
+
+@pytest.fixture
+def weighed(platform: Platform) -> RegisteredModel:
+    """Its score goes with x and not with y; on the last day both have moved, y further."""
+    model = platform.register()
+    chance = np.random.default_rng(1)
+
+    def rows(x: float, y: float) -> list[dict[str, object]]:
+        return [{"score": float(a), "features": {"x": float(a), "y": float(b)}} for a, b in chance.normal((x, y), 1, (300, 2))]
+
+    platform.train(model, reference=[row["features"] for row in rows(0, 0)])
+    platform.predict_days(model, [*(rows(0, 0) for _ in range(8)), rows(1.5, 2)])
+    return model
+
+
+def test_what_matters_stands_first_and_says_how_that_is_known(owner: Client, weighed: RegisteredModel) -> None:
+    html = read(owner, weighed)
+
+    assert html.index(">x</a>") < html.index(">y</a>")
+    assert '<option value="importance" selected>' in html
+    assert "learned from the log; 1 is the most important feature." in html
+    assert re.search(r"weighted by their importance: \d", html)
+    assert '<span class="fig">1.000</span><svg class="gauge imp"' in html
+    assert "<dt>Importance</dt><dd>1.000, learned from the log</dd>" in read(owner, weighed, "?column=f.x")
+
+    by_drift = read(owner, weighed, "?sort=drift")
+    assert by_drift.index(">y</a>") < by_drift.index(">x</a>")
+
+
+def test_importances_of_the_training_are_shown_as_given(owner: Client, platform: Platform, weighed: RegisteredModel) -> None:
+    platform.train(weighed, importances={"y": 0.5, "x": 0.1})
+    platform.work(seconds=1)
+    html = read(owner, weighed, "?column=f.x")
+
+    assert html.index(">y</a>") < html.index(">x</a>")
+    assert "Importance was given with the training" in html
+    assert "<dt>Importance</dt><dd>0.200, given with the training</dd>" in html
+
+
+def test_where_no_importance_is_known_nothing_is_said_of_it(owner: Client, model: RegisteredModel) -> None:
+    html = read(owner, model)
+
+    assert '<option value="drift" selected>' in html
+    assert "mportance" not in html
+    assert 'class="c-imp"' not in html

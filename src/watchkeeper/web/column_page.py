@@ -12,13 +12,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from watchkeeper.analysis.columns import COARSE_LEVELS, ColumnDays, ColumnHistory, Floats, Ints, short_name
-from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts, psi_by_day
+from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts, psi_by_day, weighted_drift
 from watchkeeper.analysis.scale import scale_changes
 from watchkeeper.analysis.shapes import shape
 from watchkeeper.ingest.columns import column_histories
 from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.drift import Verdict
-from watchkeeper.telemetry.bins import FIRST, INFINITE, NULL, OVER_BINS
+from watchkeeper.telemetry.bins import FIRST, INFINITE, NULL, OVER_BINS, ColumnBins
 from watchkeeper.web import charts, drawing, present
 
 if TYPE_CHECKING:
@@ -26,9 +26,15 @@ if TYPE_CHECKING:
     from watchkeeper.registry.models import RegisteredModel
 
 WINDOWS = (1, 7, 28)
-SORTS = {"drift": gettext_noop("by drift"), "name": gettext_noop("by name"), "nulls": gettext_noop("by empty values")}
+SORTS = {
+    "importance": gettext_noop("by what matters"),
+    "drift": gettext_noop("by drift"),
+    "name": gettext_noop("by name"),
+    "nulls": gettext_noop("by empty values"),
+}
 SHOWN_BINS, WIDE_BINS = 16, 64
 SHOWN_DAYS, CHART_DAYS = 30, 366
+BAR = 60
 GROUPS = (
     ("drifted", gettext_noop("Drifted"), gettext_noop("above a limit and above chance")),
     ("watch", gettext_noop("Watch"), gettext_noop("above chance, under the limit")),
@@ -41,7 +47,7 @@ COLOURS = {"drifted": "yellow", "watch": "yellow", "steady": "green", "unknown":
 
 @dataclass(frozen=True)
 class ColumnRow:
-    """One column: shapes of reference and current, PSI against noise and limit, its days, its gaps."""
+    """One column: shapes of reference and current, PSI against noise and limit, its days, its gaps. `importance` is NaN where it is unknown."""
 
     name: str
     title: str
@@ -58,10 +64,20 @@ class ColumnRow:
     gauge: drawing.NoisyGauge | None
     usual_nulls: float
     nulls: float
+    importance: float
 
     @property
     def colour(self) -> str:
         return COLOURS[self.group]
+
+    @property
+    def has_importance(self) -> bool:
+        return not np.isnan(self.importance)
+
+    @property
+    def bar(self) -> float:
+        """How long the bar of its importance is."""
+        return BAR * self.importance
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,9 @@ class Detail:
 class Page:
     history: ColumnHistory
     window: int
+    sort: str
     limit: float
+    weighted: float
     groups: tuple[tuple[str, str, list[ColumnRow]], ...]
     total: int
     judged: int
@@ -104,18 +122,29 @@ class Page:
     has_reference: bool
     learned: int
 
+    @property
+    def sorts(self) -> dict[str, str]:
+        return sorts_of(self.history)
+
+    @property
+    def width(self) -> int:
+        """How many columns the table has."""
+        return 7 if self.history.importances else 6
+
 
 def page(
     model: RegisteredModel, risks: Sequence[BoundRisk], *, window: int, sort: str, search: str, opened: str, widths: Sequence[int], now: datetime
 ) -> Page:
-    """Every column that matches the search, grouped by verdict; `opened` names the one that is shown in full."""
+    """Every column that matches the search, grouped by verdict; `opened` names the one that is shown in full. Sorted by what matters, if it is known
+    and nothing else is asked for."""
     history = column_histories([model.id], now=now, back=timedelta(days=CHART_DAYS))[model.id]
     limits = limits_of(risks)
     names, derived = ([column.name for column in history.layout.columns if bool(column.derived) == wanted] for wanted in (False, True))
     drifts, beside = ({drift.column: drift for drift in column_drifts(history, chosen, limits, window=window)} for chosen in (names, derived))
     units = {scale.column: scale.change.words for scale in scale_changes(history, names, window=window) if scale.change}
     told = drifts | beside
-    rows = [_row(history.of(column), told.get(column.name), units.get(column.name, ""), limits, window) for column in history.layout.columns]
+    rows = [_row(history, column, told.get(column.name), units.get(column.name, ""), limits, window) for column in history.layout.columns]
+    sort = sort if sort in sorts_of(history) else next(iter(sorts_of(history)))
     found = [row for row in rows if search.casefold() in row.title.casefold()]
     logged = [row for row in rows if not row.is_derived]
     shown = sorted((row for row in found if not row.is_derived), key=_order(sort))
@@ -123,7 +152,9 @@ def page(
     return Page(
         history=history,
         window=window,
+        sort=sort,
         limit=limits.least_psi,
+        weighted=weighted_drift(drift for name, drift in drifts.items() if name.startswith("f.")),
         groups=(
             *((title, words, [row for row in shown if row.group == key]) for key, title, words in GROUPS),
             (*DERIVED, [row for row in found if row.is_derived]),
@@ -138,6 +169,11 @@ def page(
     )
 
 
+def sorts_of(history: ColumnHistory) -> dict[str, str]:
+    """By what columns can be sorted, the usual one first."""
+    return {key: words for key, words in SORTS.items() if key != "importance" or history.importances}
+
+
 def limits_of(risks: Sequence[BoundRisk]) -> DriftLimits:
     """Those of the model's own feature drift risk, else the defaults."""
     params = params_of(risks, "feature_drift").model_dump()
@@ -148,14 +184,15 @@ def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:
     """Largest first; what has no number last."""
 
     def key(row: ColumnRow) -> tuple[float, str]:
-        value = {"name": 0.0, "nulls": row.nulls}.get(sort, row.drift.test.psi if row.drift else np.nan)
+        psi, weighted = (row.drift.test.psi, row.drift.weighted) if row.drift else (np.nan, np.nan)
+        value = {"name": 0.0, "nulls": row.nulls, "drift": psi, "importance": weighted}[sort]
         return (-value if np.isfinite(value) else 1.0, row.title.casefold())
 
     return key
 
 
-def _row(column: ColumnDays, drift: ColumnDrift | None, unit: str, limits: DriftLimits, window: int) -> ColumnRow:
-    group = _group(drift, limits)
+def _row(history: ColumnHistory, bins: ColumnBins, drift: ColumnDrift | None, unit: str, limits: DriftLimits, window: int) -> ColumnRow:
+    column, group = history.of(bins), _group(drift, limits)
     reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
     usual, now = shape(column, reference, bins=SHOWN_BINS), shape(column, current, bins=SHOWN_BINS)
     top = max([*usual, *now], default=0.0)
@@ -176,6 +213,7 @@ def _row(column: ColumnDays, drift: ColumnDrift | None, unit: str, limits: Drift
         gauge=drawing.noisy_gauge(drift.test.psi, limits.least_psi, drift.test.noise_floor) if drift and np.isfinite(drift.test.psi) else None,
         usual_nulls=_null_share(column, reference),
         nulls=_null_share(column, current),
+        importance=history.importances.get(bins.name, np.nan),
     )
 
 
@@ -217,7 +255,7 @@ def _detail(history: ColumnHistory, row: ColumnRow, limits: DriftLimits, window:
         reference=drawing.step_path(usual, top=top, width=560, height=170, base=190, closed=True),
         current=drawing.step_path(now, top=top, width=560, height=170, base=190),
         ticks=_ticks(column),
-        facts=tuple(_facts(column, row, reference, current, window)),
+        facts=(*_facts(column, row, reference, current, window), *_importance(history, row)),
         bins=tuple(_bin_lines(column, reference, current)),
         charts=_charts(column, limits, widths),
     )
@@ -247,6 +285,13 @@ def _facts(column: ColumnDays, row: ColumnRow, reference: Ints, current: Ints, w
         facts.append((gettext("Chance"), gettext("p = %(p)s, adjusted for all columns") % {"p": present.number(row.drift.adjusted)}))
         facts.append((gettext("Days differ by"), gettext("φ = %(phi)s times what rows alone would") % {"phi": present.number(row.drift.test.phi)}))
     return facts
+
+
+def _importance(history: ColumnHistory, row: ColumnRow) -> list[tuple[str, str]]:
+    if not row.has_importance:
+        return []
+    source = gettext("%(importance)s, given with the training") if history.has_given_importances else gettext("%(importance)s, learned from the log")
+    return [(gettext("Importance"), source % {"importance": present.figure(row.importance)})]
 
 
 def _mean(column: ColumnDays, counts: Ints, sums: Floats) -> float | None:

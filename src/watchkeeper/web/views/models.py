@@ -200,9 +200,9 @@ def columns(request: HttpRequest, id: UUID) -> HttpResponse:
     context = shown(request, id, "columns")
     head, asked = context["head"], request.GET
     window = next((days for days in column_page.WINDOWS if str(days) == asked.get("window")), 1)
-    sort, search = asked.get("sort", "drift"), asked.get("q", "")[:100].replace("\0", "")
+    sort, search = asked.get("sort", ""), asked.get("q", "")[:100].replace("\0", "")
     kept = urlencode({"window": window, "sort": sort, "q": search})
-    context |= {"windows": column_page.WINDOWS, "sorts": column_page.SORTS, "sort": sort, "search": search, "query": kept}
+    context |= {"windows": column_page.WINDOWS, "search": search, "query": kept}
     context["page"] = column_page.page(
         head.model, head.risks, window=window, sort=sort, search=search, opened=asked.get("column", ""), widths=charts.WIDTHS["two"], now=now()
     )
