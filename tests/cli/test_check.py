@@ -102,6 +102,35 @@ def test_all_columns_together_are_told_before_the_columns(files: Path) -> None:
     assert "are told apart" in (files / "report.html").read_text()
 
 
+def test_vectors_and_unusual_rows_are_told(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = np.random.default_rng(7)
+
+    def rows(n: int, mean: float, odd: float) -> pa.Table:
+        cells = chance.normal(0, 1, (n, 10))
+        cells[chance.random(n) < odd, :2] = 5.0
+        cells = np.array([chance.permutation(row) for row in cells])
+        return pa.table({f"c{place}": cells[:, place] for place in range(10)} | {"text": chance.normal(mean, 1, (n, 8)).tolist()})
+
+    for name, given in (("reference", (9000, 1.0, 0.0)), ("same", (3000, 1.0, 0.0)), ("odd", (3000, 1.0, 0.025)), ("both", (3000, 0.4, 0.025))):
+        pq.write_table(rows(*given), files / f"{name}.parquet")
+
+    assert run(files, "same.parquet").code == 0
+    odd, both = (run(files, f"{name}.parquet", html=f"{name}.html") for name in ("odd", "both"))
+    assert (odd.code, both.code) == (1, 1)
+    assert odd.out.startswith("No column differs by itself, more rows are unusual: ")
+    told = "have two or more unusual values at once, usual"
+    assert told in odd.out
+    assert told in (files / "odd.html").read_text()
+    assert re.search(r"^text +list of numbers +vectors, [a-z ]+: PSI [\d.]+, chance gives [\d.]+", both.out, flags=re.MULTILINE)
+    assert "vectors, " in (files / "both.html").read_text()
+    assert run(files, "odd.parquet", limits=["unusual=0.5"]).code == 0
+    capsys.readouterr()
+    run(files, "both.parquet", as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["unusual"]["grown"] == 1
+    assert next(column for column in said["columns"] if column["column"] == "text")["differences"][0]["problem"] == "vector_drift"
+
+
 def test_the_summary_comes_first_and_the_worst_column_after_it(files: Path) -> None:
     said = run(files, "changed.parquet")
 
@@ -190,7 +219,7 @@ def test_a_limit_that_is_none_says_which_there_are(files: Path, limit: str) -> N
     said = run(files, "same.parquet", limits=[limit])
 
     assert said.code == 2
-    assert f"--limit {limit} is not a limit. Write NAME=NUMBER, above 0; names are psi, distance, alpha, nulls, unseen, outside." in said.err
+    assert f"--limit {limit} is not a limit. Write NAME=NUMBER, above 0; names are psi, distance, alpha, nulls, unseen, outside, unusual." in said.err
 
 
 def test_a_report_never_replaces_what_is_checked(files: Path) -> None:

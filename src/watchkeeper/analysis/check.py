@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from watchkeeper.analysis.check_report import PROBLEMS, CheckLimits, CheckReport, ColumnReport, Difference
+from watchkeeper.analysis.file_bins import file_bins
 from watchkeeper.analysis.file_days import NO_DAY, counts_by_day, day_of, rows_by_day
-from watchkeeper.analysis.files import CannotCheck, RowSource, has_values, open_rows, rows_of, sample
+from watchkeeper.analysis.files import CannotCheck, RowSource, has_values, open_rows, rows_of
 from watchkeeper.analysis.together import files_apart
-from watchkeeper.analysis.windows import Counted, column_reports, spread_over
-from watchkeeper.telemetry.bins import MOST_COLUMNS, make_bins
+from watchkeeper.analysis.windows import Counted, column_reports, rows_report, spread_over
+from watchkeeper.telemetry.bins import MOST_COLUMNS
 
-SAMPLE_ROWS = 50_000
 MOST_DAYS = 366
 
 
@@ -35,6 +35,7 @@ def check_files(
     All columns are compared, or only `columns`, never those of `ignore`. Without `timestamp` the current rows are one window of which nobody
     knows how much it may differ: only large drift counts. With it each day of the current rows is judged (in UTC), and the days of the
     baseline tell how much days usually differ. Bins are made from 50,000 rows of the baseline; all rows are counted, in batches.
+    Vectors are compared by what is measured of them, whole rows by how many of their values are unusual.
     `together` also asks whether a classifier can tell the rows of the two apart, by all columns at once.
 
     Raises CannotCheck (`detail` says what is wrong, `remedy` what to do) for files that cannot be read, that have no rows or no column in common.
@@ -96,6 +97,7 @@ def _check(
         days=counted.days if counted else (),
         rows_without_day=counted.rows_without_day if counted else 0,
         left_out=tuple(kinds)[MOST_COLUMNS:],
+        unusual=rows_report(counted, limits) if counted else None,
         together=files_apart(current, baseline, counted.layout) if together and counted else None,
     )
 
@@ -135,16 +137,17 @@ def _schema_differences(current: RowSource, baseline: RowSource, before: Mapping
 
 
 def _counted(current: RowSource, baseline: RowSource, kinds: Mapping[str, str], timestamp: str, days: Sequence[int]) -> Counted:
-    layout = make_bins(sample(baseline, kinds, limit=SAMPLE_ROWS))
+    bins = file_bins(baseline, kinds)
+    layout = bins.layout
     if not timestamp:
         counted = counts_by_day(baseline, layout, kinds), counts_by_day(current, layout, kinds)
-        return Counted(layout=layout, reference=counted[0][NO_DAY], windows=(counted[1][NO_DAY],))
+        return Counted(layout=layout, reference=bins.as_reference(counted[0][NO_DAY]), windows=(counted[1][NO_DAY],))
     usual = spread_over(rows_by_day(baseline, timestamp).keys() - {NO_DAY}) if timestamp in baseline.kinds else []
     found = counts_by_day(baseline, layout, kinds, timestamp=timestamp, days=usual)
     windows = counts_by_day(current, layout, kinds, timestamp=timestamp, days=days)
     return Counted(
         layout=layout,
-        reference=reduce(add, found.values()),
+        reference=bins.as_reference(reduce(add, found.values())),
         usual=tuple(found[day] for day in usual),
         windows=tuple(windows[day] for day in days),
         days=tuple(map(day_of, days)),

@@ -22,6 +22,7 @@ Problem = Literal[
     "new_categories",
     "out_of_range",
     "feature_drift",
+    "vector_drift",
     "column_new",
 ]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
@@ -32,7 +33,7 @@ class CheckLimits:
     """From when on a difference counts. The defaults are those of the risks.
 
     `psi` and `distance` (in standard deviations) make drift big, `alpha` is how often chance alone may look like a difference, per day;
-    `nulls`, `unseen` and `outside` are by how much the share of such rows must have grown. While it is unknown how much days differ,
+    `nulls`, `unseen`, `outside` and `unusual` are by how much the share of such rows must have grown. While it is unknown how much days differ,
     drift counts from a PSI of 0.25, or from `psi` if that is more.
     """
 
@@ -42,6 +43,7 @@ class CheckLimits:
     nulls: float = 0.05
     unseen: float = 0.01
     outside: float = 0.01
+    unusual: float = 0.01
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -53,7 +55,8 @@ class Difference:
     """One thing that is otherwise than in the baseline.
 
     `value`, `usual` and `limit` share a unit: PSI (usual: what chance gives), shares of rows, means of a number in another unit. `kinds` are the
-    column's before and after, `change` the conversion that explains another unit. With days: the worst of them, and on how many it was found.
+    column's before and after, `change` the conversion that explains another unit. Of vectors `measure` moved most (telemetry.vectors), and the share
+    `missing` of the rows has none that can be measured, `usually_missing` in the baseline. With days: the worst of them, and on how many it was found.
     """
 
     problem: Problem
@@ -63,8 +66,26 @@ class Difference:
     distance: float = nan
     kinds: tuple[str, str] = ("", "")
     change: str = ""
+    measure: str = ""
+    missing: float = nan
+    usually_missing: float = nan
     day: date | None = None
     days: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusualRows:
+    """The share of rows with several unusual values at once, in the window in which it grew most, and in the baseline.
+
+    `grown` is in how many windows it grew beyond `limit` and chance; then `columns` have more unusual values than before, the first most.
+    """
+
+    share: float
+    usual: float
+    limit: float
+    grown: int = 0
+    columns: tuple[str, ...] = ()
+    day: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +124,8 @@ class ColumnReport:
 class CheckReport:
     """Every column, worst first. `days` are those of the current rows, empty without a timestamp; `rows_without_day` had no time.
 
-    `left_out` are columns beyond the 500 that are compared. `together` is how well rows of the two sides are told apart; None when not asked for.
+    `left_out` are columns beyond the 500 that are compared. `unusual` tells of whole rows; None where fewer than two columns are numbers or
+    categories. `together` is how well rows of the two sides are told apart; None when not asked for.
     """
 
     current: str
@@ -115,12 +137,13 @@ class CheckReport:
     days: tuple[date, ...] = ()
     rows_without_day: int = 0
     left_out: tuple[str, ...] = ()
+    unusual: UnusualRows | None = None
     together: Apart | None = None
 
     @property
     def outcome(self) -> Outcome:
         """Fired when anything differs, unknown when nothing does and no distribution could be judged: that ids are filled is no all-clear."""
-        if any(column.differences for column in self.columns) or self.is_apart:
+        if any(column.differences for column in self.columns) or self.is_apart or self.has_unusual_rows:
             return Outcome.FIRED
         tested = [column for column in self.columns if column.test] or self.columns
         return Outcome.QUIET if any(column.judged for column in tested) else Outcome.UNKNOWN
@@ -128,6 +151,11 @@ class CheckReport:
     @property
     def is_apart(self) -> bool:
         return self.together is not None and self.together.is_apart
+
+    @property
+    def has_unusual_rows(self) -> bool:
+        """More than the baseline."""
+        return self.unusual is not None and self.unusual.grown > 0
 
     def with_outcome(self, outcome: Outcome) -> tuple[ColumnReport, ...]:
         return tuple(column for column in self.columns if column.outcome == outcome)

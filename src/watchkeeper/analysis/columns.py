@@ -172,13 +172,13 @@ class ColumnDays:
 
     bins: ColumnBins
     days: tuple[date, ...]
-    names: tuple[str, ...]
-    phases: tuple[Hashable, ...]
-    first: int
     counts: Ints
     sums: Floats
     sent: Ints
     sent_sums: Floats
+    names: tuple[str, ...] = ()
+    phases: tuple[Hashable, ...] = ()
+    first: int = LEARN_DAYS
 
     @property
     def has_reference(self) -> bool:

@@ -17,7 +17,7 @@ from watchkeeper.analysis import csv_files
 from watchkeeper.core.errors import WatchkeeperError
 from watchkeeper.telemetry.arrow import ArrowCells, kind_of
 
-BINNED = ("double", "string", "boolean")
+BINNED = ("double", "string", "boolean", "vector")
 CELLS_AT_ONCE = 2_000_000
 PARQUET = b"PAR1"
 FORMATS = "Give a Parquet file, a CSV file (.csv, .tsv, .txt, also .gz) or a folder of Parquet files."
@@ -66,13 +66,22 @@ def open_rows(path: str | Path) -> RowSource:
 def rows_of(table: pa.Table, *, name: str) -> RowSource:
     """The rows of a table at hand."""
     kinds = _kinds(name, table.schema)
-    return RowSource(name=name, kinds=kinds, count=len(table), read=lambda columns: iter([table.select(columns)]))
+    return RowSource(name=name, kinds=kinds, count=len(table), read=lambda columns: _slices(table.select(columns)))
+
+
+def _slices(table: pa.Table) -> Iterator[pa.Table]:
+    cells = table.nbytes / 8
+    return map(pa.Table.from_batches, ([batch] for batch in table.to_batches(_rows_at_once(cells / max(1, len(table))))))
+
+
+def _rows_at_once(cells_a_row: float) -> int:
+    return max(1000, int(CELLS_AT_ONCE / max(1.0, cells_a_row)))
 
 
 def comparable(table: pa.Table, kinds: Mapping[str, str]) -> pa.Table:
-    """Cells as bins take them, by the kinds they are to have: numbers, categories; of anything else only whether it is filled.
+    """Cells as bins take them, by the kinds they are to have: numbers, categories, vectors; of anything else only whether it is filled.
 
-    >>> comparable(pa.table({"a": [1, None], "b": [[1.0], None]}), {"a": "double", "b": "vector"}).to_pydict()
+    >>> comparable(pa.table({"a": [1, None], "b": [[1.0], None]}), {"a": "double", "b": "filled"}).to_pydict()
     {'a': [1.0, None], 'b': [b'', None]}
     """
     return pa.table({name: _cells(table[name].combine_chunks(), kind) for name, kind in kinds.items()})
@@ -125,14 +134,23 @@ def _parquet(path: Path, files: Sequence[Path]) -> RowSource:
             kinds[name] = kind if kinds.get(name, "null") == "null" else kinds[name]
 
     def read(columns: Sequence[str]) -> Iterator[pa.Table]:
-        size = max(1000, CELLS_AT_ONCE // len(columns))
         for file in files:
             with _told(file, "Parquet"), pq.ParquetFile(file, pre_buffer=False) as opened:  # with it the whole file would stay in memory
                 there = [name for name in columns if name in opened.schema_arrow.names]
-                for batch in opened.iter_batches(size, columns=there):
+                for batch in opened.iter_batches(_rows_at_once(_cells_a_row(opened.metadata, columns)), columns=there):
                     yield _completed(batch, columns)
 
     return RowSource(name=str(path), kinds=kinds, count=count, read=read)
+
+
+def _cells_a_row(metadata: pq.FileMetaData, columns: Sequence[str]) -> float:
+    """Of these columns, those that the file lacks too; each element of a list is a cell."""
+    wanted, found = set(columns), 0.0
+    for place in range(metadata.num_row_groups):
+        group = metadata.row_group(place)
+        leaves = [group.column(index) for index in range(group.num_columns)]
+        found += sum(leaf.num_values for leaf in leaves if leaf.path_in_schema.partition(".")[0] in wanted)
+    return max(float(len(columns)), found / max(1, int(metadata.num_rows)))
 
 
 def _completed(batch: pa.RecordBatch, columns: Iterable[str]) -> pa.Table:

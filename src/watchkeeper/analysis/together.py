@@ -19,7 +19,7 @@ def files_apart(current: RowSource, baseline: RowSource, layout: Layout) -> Apar
     A category stands for its place in the bins, so that all unseen ones are alike. Of times, vectors and texts that hardly repeat nothing is
     used: they would tell any two files apart. Raises CannotCheck when scikit-learn is not installed.
     """
-    columns = [column for column in layout.columns if column.kind != "presence"]
+    columns = [column for column in layout.columns if column.kind != "presence" and not column.derived]
     kinds = {column.name: "double" if column.kind == "number" else "string" for column in columns}
     kinds |= {name: "boolean" for name in kinds if "boolean" in (baseline.kinds[name], current.kinds[name])}
     before, after = (_matrix(sample(rows, kinds, limit=MOST_ROWS), columns) for rows in (baseline, current))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from watchkeeper.analysis.check_report import PROBLEMS, CheckLimits, ColumnReport, Difference, Problem
+from watchkeeper.analysis.check_report import PROBLEMS, CheckLimits, ColumnReport, Difference, Problem, UnusualRows
 from watchkeeper.analysis.columns import LEARN_DAYS, ColumnDays, ColumnHistory, Ints
 from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts
 from watchkeeper.analysis.scale import scale_changes
 from watchkeeper.analysis.shapes import shape
 from watchkeeper.analysis.shares import Places, column_shares, nulls, out_of_range, unseen
+from watchkeeper.analysis.unusual_rows import counted_columns, most_unusual, unusual_rows
+from watchkeeper.analysis.vectors import VectorDrift, vector_columns, vector_drifts
 from watchkeeper.stats.drift import FLOORS, LARGE_PSI, LEAST_A_BIN, DriftTest, Verdict
 from watchkeeper.telemetry.bins import ColumnCounts, Layout
 
 SOME_DAY = date(2000, 1, 1)  # stands where nobody knows the day
+LEAST_VALUES = 2  # that are unusual make a row unusual
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +68,24 @@ def column_reports(counted: Counted, limits: CheckLimits, kinds: Mapping[str, st
         return [_report(counted, limits, name, kinds[name], columns[name]) for name in kinds]
 
 
+def rows_report(counted: Counted, limits: CheckLimits) -> UnusualRows | None:
+    """Of rows with several unusual values at once: the window in which they became most, of those where they are more than usual if there is any."""
+    if not counted.windows or len(counted_columns(_history(counted, 0))) < LEAST_VALUES:
+        return None
+    found = [unusual_rows(_history(counted, place), least_values=LEAST_VALUES, window=1) for place in range(len(counted.windows))]
+    judged = {place: share for place, share in enumerate(found) if share is not None}
+    grown = [place for place, share in judged.items() if share.increase >= limits.unusual and share.p_value < limits.alpha]
+    worst = max(grown or judged, key=lambda place: judged[place].increase)
+    return UnusualRows(
+        share=judged[worst].share,
+        usual=judged[worst].usual,
+        limit=min(1.0, judged[worst].usual + limits.unusual),
+        grown=len(grown),
+        columns=most_unusual(_history(counted, worst), alpha=limits.alpha, window=1) if grown else (),
+        day=counted.days[worst] if counted.days else None,
+    )
+
+
 def _history(counted: Counted, place: int) -> ColumnHistory:
     """One window as the last day of a history: before it the usual days, completed with the windows before it."""
     learned = (*counted.usual, *counted.windows[:place])[:LEARN_DAYS]
@@ -87,9 +108,12 @@ def _history(counted: Counted, place: int) -> ColumnHistory:
 def _judge(history: ColumnHistory, place: int, limits: CheckLimits, columns: Mapping[str, _Column]) -> None:
     drift_limits = DriftLimits(alpha=limits.alpha, least_psi=limits.psi, least_distance=limits.distance)
     drifts = {drift.column: _limited(drift, limits) for drift in column_drifts(history, list(columns), drift_limits)}
+    vectors = {drift.vector: drift for drift in vector_drifts(history, vector_columns(history), drift_limits, window=1)}
+    drifts |= {name: _limited(drift.drifts[0], limits) for name, drift in vectors.items()}
     for name, drift in drifts.items():
         columns[name].drifts.append((place, drift))
-    for name, difference in (*_drifted(drifts.values(), limits), *_grown(history, columns, limits), *_rescaled(history, columns)):
+    told = (*_drifted(drifts, vectors, limits), *_grown(history, columns, limits), *_rescaled(history, columns))
+    for name, difference in told:
         columns[name].differences.setdefault(difference.problem, []).append(replace(difference, day=history.days[-1]))
     for name, column in columns.items():
         column.judged += _is_judged(drifts.get(name), int(history.rows[-1]))
@@ -113,14 +137,15 @@ def _is_judged(drift: ColumnDrift | None, rows: int) -> bool:
     return drift.test.verdict is not Verdict.INSUFFICIENT if drift else rows >= 2 * LEAST_A_BIN
 
 
-def _drifted(drifts: Iterable[ColumnDrift], limits: CheckLimits) -> Iterator[tuple[str, Difference]]:
-    for drift in drifts:
-        if drift.test.verdict.fires:
-            test = drift.test
-            yield (
-                drift.column,
-                Difference(problem="feature_drift", value=test.psi, usual=test.noise_floor, limit=psi_limit(test, limits), distance=test.distance),
-            )
+def _drifted(drifts: Mapping[str, ColumnDrift], vectors: Mapping[str, VectorDrift], limits: CheckLimits) -> Iterator[tuple[str, Difference]]:
+    for name, drift in drifts.items():
+        if not drift.test.verdict.fires:
+            continue
+        test = drift.test
+        found = Difference(problem="feature_drift", value=test.psi, usual=test.noise_floor, limit=psi_limit(test, limits), distance=test.distance)
+        if vector := vectors.get(name):
+            found = replace(found, problem="vector_drift", measure=vector.measure, missing=vector.missing, usually_missing=vector.usually_missing)
+        yield name, found
 
 
 def _grown(history: ColumnHistory, columns: Collection[str], limits: CheckLimits) -> Iterator[tuple[str, Difference]]:

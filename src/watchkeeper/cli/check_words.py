@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from math import isfinite
 
 from watchkeeper.analysis.check_report import CheckReport, ColumnReport, Difference, Problem
@@ -9,6 +10,7 @@ from watchkeeper.core.finding import Outcome
 from watchkeeper.core.text import NO_BREAK, number
 from watchkeeper.stats.domain_classifier import LEAST_AUC, SURE
 from watchkeeper.stats.drift import UNKNOWN_SPREAD, Verdict
+from watchkeeper.telemetry.vectors import COSINE, LENGTH, OUTSIDE
 
 KINDS = {"double": "number", "string": "text", "boolean": "true or false", "timestamp": "time", "vector": "list of numbers", "null": "empty"}
 RED = ("column_missing", "type_changed", "unit_or_scale_change")  # the model reads something else than it was trained on
@@ -20,7 +22,14 @@ SHORT: dict[Problem, str] = {
     "new_categories": "new categories",
     "out_of_range": "out of range",
     "feature_drift": "drift",
+    "vector_drift": "vector drift",
     "column_new": "new",
+}
+MEASURES = {
+    LENGTH: "length",
+    COSINE: "similarity to the mean",
+    "direction": "place along a principal direction",
+    OUTSIDE: "share outside the principal directions",
 }
 PRELIMINARY = (
     "Preliminary: without twenty days nobody knows how much days usually differ, so drift counts only when it is large (PSI from 0.25, "
@@ -42,7 +51,7 @@ def headline(report: CheckReport) -> str:
     fired, total = len(report.with_outcome(Outcome.FIRED)), len(report.columns)
     match report.outcome:
         case Outcome.FIRED if not fired:
-            return "No column differs by itself, all together do"
+            return "No column differs by itself, all together do" if report.is_apart else "No column differs by itself, more rows are unusual"
         case Outcome.FIRED:
             return f"{fired} of {total} columns {'differs' if fired == 1 else 'differ'}"
         case Outcome.QUIET:
@@ -77,10 +86,28 @@ def together(report: CheckReport) -> str:
     return f"All columns together: rows of the two are told apart, {auc}{f', mostly by {by}' if by else ''}."
 
 
+def unusual(report: CheckReport) -> str:
+    """How many rows have several unusual values at once, when they are more than usual; else empty.
+
+    >>> from watchkeeper.analysis import CheckLimits
+    >>> from watchkeeper.analysis.check_report import UnusualRows
+    >>> sides = {"current": "a", "baseline": "b", "rows": 900, "baseline_rows": 900, "limits": CheckLimits(), "columns": ()}
+    >>> rows = UnusualRows(share=0.05, usual=0.002, limit=0.012, grown=1, columns=("age", "pay"))
+    >>> unusual(CheckReport(**sides, unusual=rows)).replace(NO_BREAK, " ")
+    'Whole rows: 5 % have two or more unusual values at once, usual 0.2 %, limit 1.2 %, most often in age, pay.'
+    """
+    found = report.unusual
+    if found is None or not report.has_unusual_rows:
+        return ""
+    often = f", most often in {', '.join(found.columns)}" if found.columns else ""
+    limits = f"usual {share(found.usual)}, limit {share(found.limit)}"
+    return f"Whole rows: {share(found.share)} have two or more unusual values at once, {limits}{often}{_on(found.day, found.grown)}."
+
+
 def remarks(report: CheckReport) -> list[str]:
     """What a reader must know to trust the verdicts."""
     unknown = report.with_outcome(Outcome.UNKNOWN)
-    said = [together(report)] if report.together else []
+    said = [text for text in (together(report), unusual(report)) if text]
     if unknown and report.outcome is not Outcome.UNKNOWN:
         said.append(f"{len(unknown)} of {len(report.columns)} columns could not be judged.")
     if report.rows_without_day:
@@ -106,7 +133,7 @@ def light(report: CheckReport) -> str:
     colours = {colour(column) for column in report.columns}
     if report.outcome is Outcome.UNKNOWN:
         return "grey"
-    if report.is_apart and "red" not in colours:
+    if (report.is_apart or report.has_unusual_rows) and "red" not in colours:
         return "yellow"
     return next(one for one in ("red", "yellow", "green") if one in colours)
 
@@ -181,16 +208,32 @@ def _what(difference: Difference) -> str:
             return f"new categories: {shares}"
         case "out_of_range":
             return f"out of range: {shares}"
+    if difference.problem == "vector_drift":
+        return _of_vectors(difference)
     if difference.value < difference.limit:
         return f"drift: rows moved by {moved(difference.distance)} standard deviations"
     return f"drift: PSI {index(difference.value)}, chance gives {index(difference.usual)}"
 
 
+def _of_vectors(difference: Difference) -> str:
+    moved_most = f"PSI {index(difference.value)}, chance gives {index(difference.usual)}"
+    if difference.value < difference.limit:
+        moved_most = f"moved by {moved(difference.distance)} standard deviations"
+    missing = ""
+    if difference.missing > difference.usually_missing:
+        missing = f"; {share(difference.missing)} cannot be measured, usual {share(difference.usually_missing)}"
+    return f"vectors, {MEASURES[difference.measure.partition(' ')[0]]}: {moved_most}{missing}"
+
+
 def _when(difference: Difference) -> str:
-    if difference.day is None:
+    return _on(difference.day, difference.days)
+
+
+def _on(day: date | None, days: int) -> str:
+    if day is None:
         return ""
-    others = difference.days - 1
-    return f", {difference.day}" + (f" and {others} other {'day' if others == 1 else 'days'}" if others else "")
+    others = days - 1
+    return f", {day}" + (f" and {others} other {'day' if others == 1 else 'days'}" if others else "")
 
 
 def _rows(count: int) -> str:

@@ -36,10 +36,15 @@ def derived_bins(table: pa.Table) -> Iterator[ColumnBins]:
     if scores:
         lowest = 0.5 if len(scores) == 1 else 0.0
         yield ColumnBins(name=CONFIDENCE, kind="number", low=lowest, minimum=lowest, derived=Confidence(scores))
-    unusual = _unusual_values(table, [name for name in table.column_names if name.startswith("f.")])
+    yield from unusual_bins(table, [name for name in table.column_names if name.startswith("f.")])
+    yield from vector_bins(table)
+
+
+def unusual_bins(table: pa.Table, names: Collection[str]) -> Iterator[ColumnBins]:
+    """Of how many values of a row are unusual, if any of these columns can have one."""
+    unusual = _unusual_values(table, names)
     if unusual.reads:
         yield ColumnBins(name=UNUSUAL, kind="number", high=float(FINE), maximum=float(FINE), is_whole=True, derived=unusual)
-    yield from _vector_bins(table)
 
 
 def count_reference(layout: Layout, rows: pa.Table) -> ColumnCounts:
@@ -78,7 +83,7 @@ def _unusual_values(table: pa.Table, names: Collection[str]) -> UnusualValues:
     return UnusualValues(tuple(spans), tuple(levels))
 
 
-def _vector_bins(table: pa.Table) -> Iterator[ColumnBins]:
+def vector_bins(table: pa.Table) -> Iterator[ColumnBins]:
     """Of each vector column: a frame of half its rows, and bins of its measures of the others."""
     is_framed = pa.array(_framed(len(table)))
     for name in [field.name for field in table.schema if is_vector(field.type)][:MOST_VECTORS]:
