@@ -2,8 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 from tests.platform import Platform
 from tests.risks.story import fires, is_unknown, resolves
-from watchkeeper.core.evidence import Schemas
+from watchkeeper.core.evidence import FilledDay, Schemas
 from watchkeeper.core.finding import DataState, Finding, Outcome
+from watchkeeper.incidents.models import Incident
+from watchkeeper.incidents.rehearsing import rehearse_risk
+from watchkeeper.monitoring.services import Binding
 from watchkeeper.risks.schema_changed import Params, evaluate
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -46,6 +49,46 @@ def test_columns_seen_long_ago_are_stale() -> None:
     finding = judge(TRAINED, seen_at=NOW - timedelta(days=7, seconds=1))
 
     assert (finding.outcome, finding.data) == (Outcome.UNKNOWN, DataState.STALE)
+
+
+def test_of_the_past_missing_columns_are_told_when_their_day_is_over() -> None:
+    day = timedelta(days=1)
+    filled = [{"age", "region"}, {"age"}, {"age", "region", "channel"}]
+    days = tuple(FilledDay(NOW - (3 - place) * day, frozenset(names)) for place, names in enumerate(filled))
+    kept = Schemas(
+        now=NOW, trained={**TRAINED, "plan": "string"}, seen={"age": "string"}, seen_at=NOW, counted=frozenset({"age", "region"}), days=days
+    )
+
+    outcomes = {back: evaluate(kept.at(NOW - back * day), Params()).outcome for back in (4, 3, 2.5, 2, 1.5, 1, 0)}
+
+    assert [back for back, outcome in outcomes.items() if outcome == Outcome.FIRED] == [2, 1.5]
+    assert outcomes[4] == Outcome.UNKNOWN
+    assert evaluate(kept.at(NOW - 2 * day), Params()).parts == ("region",)
+    assert evaluate(kept.at(NOW + 7 * day), Params()).data == DataState.STALE
+
+
+def test_a_column_that_was_missing_for_days_is_found_by_a_rehearsal(platform: Platform) -> None:
+    model = platform.register()
+    risk = platform.only(model, "schema_changed")
+    rows = [{"x": float(n), "region": "North"} for n in range(60)]
+    platform.train(model, {"x": "double", "region": "string"}, reference=rows)
+    without = [{"x": row["x"]} for row in rows]
+    for day in range(10):
+        platform.predict_features(model, without if day in (4, 5) else rows)
+        platform.work(hours=1)
+        platform.work(hours=23)
+    platform.work(hours=1)
+
+    found = rehearse_risk(model, wanted=Binding(type="schema_changed"), now=platform.clock.now()).rehearsal
+
+    assert found is not None
+    (alarm,), (incident,) = found.replay.alarms, Incident.objects.filter(binding=risk)
+    assert "missing region" in alarm.explanation.render()
+    assert [caught.trouble.number for caught in found.caught] == [incident.number]
+    assert alarm.end is not None
+    assert incident.resolved_at is not None
+    assert abs(alarm.start - incident.opened_at) <= timedelta(days=1)
+    assert abs(alarm.end - incident.resolved_at) <= timedelta(days=2)
 
 
 def test_story_of_a_column_that_disappears(platform: Platform) -> None:

@@ -261,18 +261,44 @@ class Volumes(Evidence):
         return [window.start for window in self.windows]
 
 
+class FilledDay(NamedTuple):
+    """Which columns had a value in some row of a day that was over at `end`."""
+
+    end: datetime
+    columns: frozenset[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schemas(Evidence):
     """Column name to type ("double", "string", "boolean", "timestamp", "vector"), as trained and as seen in the last day of the log.
 
-    `trained` is None while no training was logged, `seen` while no predictions arrived.
+    `trained` is None while no training was logged, `seen` while no predictions arrived. `days` are those that are over, oldest first, and `counted`
+    the columns whose values are counted on them: given when the past is looked at, and all that is known of it.
     """
 
-    forgets: ClassVar[str] = N_("of each column only its type and when it was last seen are stored, not what it was earlier")
+    forgets: ClassVar[str] = ""
+    assumes: ClassVar[tuple[str, ...]] = (
+        N_("of the past only missing columns are known, once the day is over: new columns and other types are not"),
+        N_("a column without any value on a day is taken to have been missing; the training is the one of today"),
+    )
 
     trained: Mapping[str, str] | None = None
     seen: Mapping[str, str] | None = None
     seen_at: datetime | None = None
+    counted: frozenset[str] = frozenset()
+    days: tuple[FilledDay, ...] = ()
+
+    @property
+    def arrivals(self) -> Sequence[datetime]:
+        return [day.end for day in self.days]
+
+    def at(self, moment: datetime) -> Self:
+        over = bisect_right(self.arrivals, moment)
+        if not over:
+            return replace(self, now=moment, seen=None, seen_at=None)
+        last = self.days[over - 1]
+        seen = {name: kind for name, kind in (self.trained or {}).items() if name not in self.counted or name in last.columns}
+        return replace(self, now=moment, seen=seen, seen_at=last.end)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,13 +19,13 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from watchkeeper.analysis.columns import LOOKED_BACK as COLUMNS_BACK
-from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, short_name
 from watchkeeper.analysis.multivariate import LOOKED_BACK as MOMENTS_BACK
 from watchkeeper.analysis.multivariate import MomentHistory
 from watchkeeper.analysis.outcomes import LOOKED_BACK as OUTCOMES_BACK
 from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory
 from watchkeeper.core.durations import parse_duration
-from watchkeeper.core.evidence import Events, Evidence, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
+from watchkeeper.core.evidence import Events, Evidence, FilledDay, Heartbeats, MetricHistory, Passport, Quarantine, Schemas, Volumes
 from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.ingest.columns import column_histories
@@ -164,15 +164,27 @@ def _volumes(models: Collection[UUID], now: datetime, back: timedelta) -> Mappin
 
 def _schemas(models: Collection[UUID], now: datetime, back: timedelta) -> Mapping[UUID, Evidence]:
     trainings, seen = registry.trainings(models), ingest.seen_columns(models, within=SEEN_WITHIN)
+    past = column_histories(models, now=now, back=back) if back else {}
     return {
         id: Schemas(
             now=now,
             trained=trainings[id].schema if id in trainings else None,
             seen=seen[id][0] if id in seen else None,
             seen_at=seen[id][1] if id in seen else None,
+            counted=frozenset(_features(past[id])) if id in past else frozenset(),
+            days=_filled_days(past[id]) if id in past else (),
         )
         for id in models
     }
+
+
+def _features(history: ColumnHistory) -> dict[str, ColumnDays]:
+    return {short_name(name): history.of(column) for name, column in history.columns.items() if name.startswith("f.")}
+
+
+def _filled_days(history: ColumnHistory) -> tuple[FilledDay, ...]:
+    filled = {name: column.counts[:, : column.bins.null_place].any(axis=1).tolist() for name, column in _features(history).items()}
+    return tuple(FilledDay(end, frozenset(name for name in filled if filled[name][day])) for day, end in enumerate(history.ends))
 
 
 def _events(models: Collection[UUID], now: datetime, back: timedelta) -> Mapping[UUID, Evidence]:
