@@ -183,7 +183,7 @@ def _features(history: ColumnHistory) -> dict[str, ColumnDays]:
 
 
 def _filled_days(history: ColumnHistory) -> tuple[FilledDay, ...]:
-    filled = {name: column.counts[:, : column.bins.null_place].any(axis=1).tolist() for name, column in _features(history).items()}
+    filled = {name: column.counts[:, : column.bins.null_place].sum(axis=1) > 0 for name, column in _features(history).items()}
     return tuple(FilledDay(end, frozenset(name for name in filled if filled[name][day])) for day, end in enumerate(history.ends))
 
 

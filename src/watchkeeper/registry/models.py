@@ -53,9 +53,9 @@ class ProblemType(models.TextChoices):
 class Window(models.TextChoices):
     """What of a model is compared with its reference at a time."""
 
-    DAY = "day", N_("a day")
-    HOUR = "hour", N_("an hour")
-    RUN = "run", N_("a run of a batch model")
+    DAY = "day", N_("each day")
+    HOUR = "hour", N_("each hour")
+    RUN = "run", N_("each run of a batch model")
 
 
 class ModelQuerySet(QuerySet["RegisteredModel"]):

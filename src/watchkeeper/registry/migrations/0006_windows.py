@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='registeredmodel',
             name='window',
-            field=models.CharField(choices=[('day', 'a day'), ('hour', 'an hour'), ('run', 'a run of a batch model')], default='day', max_length=10),
+            field=models.CharField(choices=[('day', 'each day'), ('hour', 'each hour'), ('run', 'each run of a batch model')], default='day', max_length=10),
         ),
     ]
