@@ -9,6 +9,7 @@ from django.test import Client
 from tests.platform import Platform
 from tests.risks.story import normal_rows
 from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.registry.services import edit_model
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_the_first_weeks_of_a_model_without_reference_are_not_judged(owner: Clie
     platform.work(hours=2)
     html = read(owner, model)
 
-    assert "without a reference days are judged after 28" in html
+    assert "without a reference they are judged after 28 days" in html
     assert "No training rows were sent" in html
     assert "Not judged 1" in html
 
@@ -162,3 +163,20 @@ def test_where_no_importance_is_known_nothing_is_said_of_it(owner: Client, model
     assert '<option value="drift" selected>' in html
     assert "mportance" not in html
     assert 'class="c-imp"' not in html
+
+
+def test_a_model_of_hours_speaks_of_hours(owner: Client, platform: Platform) -> None:
+    model = platform.register("Hourly")
+    edit_model(model, fields={"window": "hour"}, actor=platform.actor, now=platform.clock.now())
+    platform.train(model, reference=normal_rows(seed=1, count=2000))
+    for hour in range(6):
+        platform.predict_features(model, normal_rows(seed=10 + hour, count=200))
+        platform.work(hours=1)
+    platform.work(hours=1)
+    html = read(owner, model, "?column=f.x&window=24")
+
+    assert '<option value="24" selected>last 24 hours</option>' in html
+    assert "PSI per hour" in html
+    assert "30 hours" in html
+    assert "Compared with the rows of the training." in html
+    assert "day" not in html.split('<form class="filters controls"')[1].split("</form>")[0]

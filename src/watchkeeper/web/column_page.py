@@ -19,13 +19,14 @@ from watchkeeper.ingest.columns import column_histories
 from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.drift import Verdict
 from watchkeeper.telemetry.bins import FIRST, INFINITE, NULL, OVER_BINS, ColumnBins
+from watchkeeper.telemetry.days import Cut
 from watchkeeper.web import charts, drawing, present
 
 if TYPE_CHECKING:
     from watchkeeper.monitoring.queries import BoundRisk
     from watchkeeper.registry.models import RegisteredModel
 
-WINDOWS = (1, 7, 28)
+WINDOWS = {Cut.DAY: (1, 7, 28), Cut.HOUR: (1, 24, 168), Cut.RUN: (1, 7, 28)}
 SORTS = {
     "importance": gettext_noop("by what matters"),
     "drift": gettext_noop("by drift"),
@@ -33,7 +34,8 @@ SORTS = {
     "nulls": gettext_noop("by empty values"),
 }
 SHOWN_BINS, WIDE_BINS = 16, 64
-SHOWN_DAYS, CHART_DAYS = 30, 366
+PER = {Cut.DAY: gettext_noop("PSI per day"), Cut.HOUR: gettext_noop("PSI per hour"), Cut.RUN: gettext_noop("PSI per run")}
+SHOWN, CHART_DAYS = 30, 366
 BAR = 60
 GROUPS = (
     ("drifted", gettext_noop("Drifted"), gettext_noop("above a limit and above chance")),
@@ -104,6 +106,7 @@ class Detail:
     facts: tuple[tuple[str, str], ...]
     bins: tuple[BinLine, ...]
     charts: tuple[SafeString, ...]
+    chart_title: str
 
 
 @dataclass(frozen=True)
@@ -127,18 +130,50 @@ class Page:
         return sorts_of(self.history)
 
     @property
+    def windows(self) -> list[tuple[int, str]]:
+        """What may be compared, and in words."""
+        return [(n, _last_closed(self.history.cut, n)) for n in WINDOWS[self.history.cut]]
+
+    @property
+    def shown(self) -> str:
+        """How much of the past each row shows."""
+        return _number_of(self.history.cut, SHOWN)
+
+    @property
+    def by_hour(self) -> bool:
+        """Whether each hour is compared with the same one of the first week."""
+        return self.history.cut is Cut.HOUR and self.learned > self.history.learned
+
+    @property
+    def learning(self) -> str:
+        """How much is counted and how much it takes, while nothing is judged; else nothing."""
+        cut, needed = self.history.cut, self.history.learned
+        if self.judged or self.learned > needed:
+            return ""
+        said = {"counted": _number_of(cut, self.learned), "needed": _number_of(cut, needed)}
+        return gettext("Counted so far: %(counted)s; without a reference they are judged after %(needed)s.") % said
+
+    @property
     def width(self) -> int:
         """How many columns the table has."""
         return 7 if self.history.importances else 6
 
 
 def page(
-    model: RegisteredModel, risks: Sequence[BoundRisk], *, window: int, sort: str, search: str, opened: str, widths: Sequence[int], now: datetime
+    model: RegisteredModel,
+    risks: Sequence[BoundRisk],
+    *,
+    asked_window: str,
+    sort: str,
+    search: str,
+    opened: str,
+    widths: Sequence[int],
+    now: datetime,
 ) -> Page:
     """Every column that matches the search, grouped by verdict; `opened` names the one that is shown in full. Sorted by what matters, if it is known
     and nothing else is asked for."""
     history = column_histories([model.id], now=now, back=timedelta(days=CHART_DAYS))[model.id]
-    limits = limits_of(risks)
+    limits, window = limits_of(risks), next((n for n in WINDOWS[history.cut] if str(n) == asked_window), 1)
     names, derived = ([column.name for column in history.layout.columns if bool(column.derived) == wanted] for wanted in (False, True))
     drifts, beside = ({drift.column: drift for drift in column_drifts(history, chosen, limits, window=window)} for chosen in (names, derived))
     units = {scale.column: scale.change.words for scale in scale_changes(history, names, window=window) if scale.change}
@@ -196,7 +231,7 @@ def _row(history: ColumnHistory, bins: ColumnBins, drift: ColumnDrift | None, un
     reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
     usual, now = shape(column, reference, bins=SHOWN_BINS), shape(column, current, bins=SHOWN_BINS)
     top = max([*usual, *now], default=0.0)
-    series = psi_by_day(column)[-SHOWN_DAYS:]
+    series = psi_by_day(column)[-SHOWN:]
     return ColumnRow(
         name=column.bins.name,
         title=present.words(column.bins.derived.title) if column.bins.derived else short_name(column.bins.name),
@@ -257,7 +292,8 @@ def _detail(history: ColumnHistory, row: ColumnRow, limits: DriftLimits, window:
         ticks=_ticks(column),
         facts=(*_facts(column, row, reference, current, window), *_importance(history, row)),
         bins=tuple(_bin_lines(column, reference, current)),
-        charts=_charts(column, limits, widths),
+        charts=_charts(history, column, limits, widths),
+        chart_title=present.translated(PER[history.cut]),
     )
 
 
@@ -354,11 +390,26 @@ def _range(column: ColumnDays, start: int, end: int) -> str:
     return gettext("up to %(value)s") % {"value": high} if high else gettext("above %(value)s") % {"value": low} if low else gettext("all")
 
 
-def _charts(column: ColumnDays, limits: DriftLimits, widths: Sequence[int]) -> tuple[SafeString, ...]:
-    """PSI per day, and the share of empty values where there are any."""
-    days = [datetime.combine(day, time(12), UTC) for day in column.days[-CHART_DAYS:]]
-    if len(days) < 2:
+def _charts(history: ColumnHistory, column: ColumnDays, limits: DriftLimits, widths: Sequence[int]) -> tuple[SafeString, ...]:
+    """PSI of each window."""
+    at = history.ends if history.cut is not Cut.DAY else [datetime.combine(day, time(12), UTC) for day in column.days]
+    moments, series = at[-CHART_DAYS:], np.nan_to_num(psi_by_day(column)[-CHART_DAYS:]).tolist()
+    if len(moments) < 2:
         return ()
-    drifted = charts.Line(gettext("PSI"), tuple(zip(days, np.nan_to_num(psi_by_day(column)[-CHART_DAYS:]).tolist(), strict=True)))
-    drawn = charts.MetricChart(gettext("PSI per day"), days[0], days[-1], (drifted,), charts.Limits(upper=limits.least_psi))
+    drifted = charts.Line(gettext("PSI"), tuple(zip(moments, series, strict=True)))
+    drawn = charts.MetricChart(present.translated(PER[history.cut]), moments[0], moments[-1], (drifted,), charts.Limits(upper=limits.least_psi))
     return tuple(charts.metric_svg(drawn, width=width) for width in widths)
+
+
+def _last_closed(cut: Cut, n: int) -> str:
+    if n == 1:
+        return {Cut.DAY: gettext("last closed day"), Cut.HOUR: gettext("last closed hour"), Cut.RUN: gettext("last closed run")}[cut]
+    return gettext("last %(windows)s") % {"windows": _number_of(cut, n)}
+
+
+def _number_of(cut: Cut, n: int) -> str:
+    if cut is Cut.DAY:
+        return ngettext("%(n)s day", "%(n)s days", n) % {"n": n}
+    if cut is Cut.HOUR:
+        return ngettext("%(n)s hour", "%(n)s hours", n) % {"n": n}
+    return ngettext("%(n)s run", "%(n)s runs", n) % {"n": n}

@@ -199,13 +199,18 @@ def columns(request: HttpRequest, id: UUID) -> HttpResponse:
     """Every column against its reference, one of them in full."""
     context = shown(request, id, "columns")
     head, asked = context["head"], request.GET
-    window = next((days for days in column_page.WINDOWS if str(days) == asked.get("window")), 1)
     sort, search = asked.get("sort", ""), asked.get("q", "")[:100].replace("\0", "")
-    kept = urlencode({"window": window, "sort": sort, "q": search})
-    context |= {"windows": column_page.WINDOWS, "search": search, "query": kept}
     context["page"] = column_page.page(
-        head.model, head.risks, window=window, sort=sort, search=search, opened=asked.get("column", ""), widths=charts.WIDTHS["two"], now=now()
+        head.model,
+        head.risks,
+        asked_window=asked.get("window", ""),
+        sort=sort,
+        search=search,
+        opened=asked.get("column", ""),
+        widths=charts.WIDTHS["two"],
+        now=now(),
     )
+    context |= {"search": search, "query": urlencode({"window": context["page"].window, "sort": sort, "q": search})}
     context |= {"reference": references.reference_of(head.model), "period": references.usual_period(head.model, now=now())}
     opened, days = context["page"].detail, asked.get("days", "")
     context["relation"] = relation_page.panel_of(head.model, opened, days=days, widths=charts.WIDTHS["two"], now=now()) if opened else None
