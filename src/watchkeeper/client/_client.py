@@ -103,7 +103,7 @@ class Client:
         Of `reference` (rows of the training set) at most 10,000 are sent, spread evenly. `schema` maps columns to double, string,
         boolean, timestamp or vector; what it leaves out is read off the reference.
 
-        `importances` says how much each feature matters to the model, as numbers of at least 0 in any unit; drift of what matters counts more.
+        `importances` says how much each feature matters to the model, as numbers in any unit, below 0 is 0; drift of what matters counts more.
 
         Of `validation` (rows that the training did not see) the columns `label`, `score`, `prediction` and the `segments` are sent, of at
         most 10,000 rows. With them the performance of a binary model is estimated before its first label.

@@ -37,10 +37,10 @@ def epsilon_squared(groups: ArrayLike, values: ArrayLike) -> float:
 
 
 def scaled(importances: Mapping[str, float]) -> dict[str, float]:
-    """Of the largest one, which is 1; empty when none is above 0.
+    """Of the largest one, which is 1; empty when none is above 0. Below 0, as permutation importances are by chance, is 0.
 
-    >>> scaled({"age": 0.5, "income": 0.25}), scaled({"age": 0.0})
-    ({'age': 1.0, 'income': 0.5}, {})
+    >>> scaled({"age": 0.5, "income": 0.25, "shoe": -0.01}), scaled({"age": 0.0})
+    ({'age': 1.0, 'income': 0.5, 'shoe': 0.0}, {})
     """
     largest = max(importances.values(), default=0.0)
-    return {name: value / largest for name, value in importances.items()} if largest > 0 else {}
+    return {name: max(value, 0.0) / largest for name, value in importances.items()} if largest > 0 else {}

@@ -111,7 +111,7 @@ class TrainingRow(_Row):
     metrics: dict[Name, float] = Field(default_factory=dict)
     data_sources: list[Name] = Field(default_factory=list)
     reference: list[dict[str, Feature]] | None = None
-    importances: dict[Name, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict, max_length=MOST_FEATURES)
+    importances: dict[Name, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict, max_length=MOST_FEATURES)
     validation: list[ValidationRow] | None = None
 
 
