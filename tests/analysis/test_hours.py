@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Runs
 from watchkeeper.analysis.columns import LEARN_PARTS, PARTS_BACK, ColumnHistory
-from watchkeeper.analysis.drift import DriftLimits, column_drifts, drift_of
+from watchkeeper.analysis.drift import DriftLimits, column_drifts, drift_of, psi_by_day
 from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout
 from watchkeeper.telemetry.days import Cut
 
@@ -77,3 +77,15 @@ def test_a_view_of_the_past_keeps_the_first_week_and_the_last_two():
     assert seen.names[0] == "2026-01-01 00:00"
     assert seen.ends[-1] == START + timedelta(hours=700)
     assert seen.names[-1] == "2026-01-30 03:00"
+
+
+def test_charts_compare_each_hour_with_what_it_is_judged_by():
+    counts = some_hours(np.random.default_rng(3), LEARN_PARTS + 30, 2000)
+    column = hours(counts).of(LEVELS)
+
+    drawn, judged = psi_by_day(column), drift_of(column, DriftLimits())
+
+    assert drawn[-1] == pytest.approx(judged.psi)
+    assert drawn.max() < 0.05
+    assert column.compared(1)[0].sum() == 7 * 2000
+    assert column.compared(2)[0].sum() == LEARN_PARTS * 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from watchkeeper.core.evidence import Evidence
 from watchkeeper.core.text import N_
+from watchkeeper.stats.drift import LEAST_OF_A_PHASE, same_phase
 from watchkeeper.telemetry.bins import FIRST, NUMBER_PLACES, OVER_BINS, ColumnBins, ColumnCounts, Layout
 from watchkeeper.telemetry.days import Cut
 
@@ -200,6 +202,29 @@ class ColumnDays:
     @cached_property
     def reference_sums(self) -> Floats:
         return self.sent_sums if self.has_reference else self.sums[: self.first].sum(axis=0)
+
+    @cached_property
+    def seasons(self) -> tuple[Hashable, ...]:
+        """Of a model without reference rows: the weekday or hour of each of its first windows, once each came four times; else nothing."""
+        known = self.phases[: self.learned(1)]
+        is_told = known and not self.has_reference and min(Counter(known).values()) >= LEAST_OF_A_PHASE
+        return known if is_told else ()
+
+    def compared(self, window: int) -> tuple[Ints, Floats]:
+        """Counts and sums of what the last `window` are compared with: a single one with those of its season."""
+        if window > 1 or not self.seasons:
+            return self.reference, self.reference_sums
+        counts, sums = (same_phase(part[: len(self.seasons)], self.seasons, self.phases[-1]) for part in (self.counts, self.sums))
+        return counts.astype(np.int64), sums
+
+    @cached_property
+    def reference_by_window(self) -> Ints:
+        """What each window by itself is compared with: of shape (windows, places), or (places,) when all are with the same."""
+        if not self.seasons:
+            return self.reference
+        usual = self.counts[: len(self.seasons)]
+        of_season = {phase: same_phase(usual, self.seasons, phase) for phase in set(self.phases)}
+        return np.array([of_season[phase] for phase in self.phases], dtype=np.int64)
 
     @cached_property
     def reference_spread(self) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Floats, Ints
 from watchkeeper.stats.distances import psi, wasserstein
-from watchkeeper.stats.drift import LEAST_OF_A_PHASE, DriftTest, Spread, Verdict, change_of, judge, learn_spread, same_phase
+from watchkeeper.stats.drift import DriftTest, Spread, Verdict, change_of, judge, learn_spread
 from watchkeeper.stats.multiple import benjamini_hochberg
 
 
@@ -93,12 +93,11 @@ def _final(test: DriftTest, adjusted: float, limits: DriftLimits) -> DriftTest:
 
 def _expected(column: ColumnDays, window: int) -> tuple[Ints, Spread]:
     """What the window is compared with, and how much such windows usually differ. A model's own first weeks are matched by weekday, or by hour."""
-    learned = column.learned(window)
-    usual, phases = column.counts[:learned], column.phases[:learned]
-    if window == 1 and not column.has_reference and _every_phase_known(phases):
-        matched = same_phase(usual, phases, column.phases[-1])
-        return matched.astype(np.int64), learn_spread(column.coarse(usual), phases=phases)
-    return column.reference, usual_spread(column, column.coarse(usual), window)
+    learned, (reference, _) = column.learned(window), column.compared(window)
+    usual = column.coarse(column.counts[:learned])
+    if window == 1 and column.seasons:
+        return reference, learn_spread(usual, phases=column.phases[:learned])
+    return reference, usual_spread(column, usual, window)
 
 
 def usual_spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
@@ -115,10 +114,6 @@ def usual_spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
     return daily._replace(phi=max(daily.phi, longer.phi), rows=daily.rows * window)
 
 
-def _every_phase_known(phases: Sequence[Hashable]) -> bool:
-    return bool(phases) and min(phases.count(phase) for phase in set(phases)) >= LEAST_OF_A_PHASE
-
-
 def _distance(column: ColumnDays, reference: Ints, current: Ints) -> float:
     """Wasserstein-1 in standard deviations of the reference; NaN for categories and for numbers on a logarithmic scale."""
     if column.bins.kind != "number" or column.bins.is_log:
@@ -128,5 +123,5 @@ def _distance(column: ColumnDays, reference: Ints, current: Ints) -> float:
 
 
 def psi_by_day(column: ColumnDays) -> Floats:
-    """How far each day is from the reference, for charts; NaN for a day without rows."""
-    return psi(column.coarse(column.reference), column.coarse(column.counts)) if len(column.days) else np.zeros(0)
+    """How far each window is from what it is compared with, for charts; NaN for one without rows."""
+    return psi(column.coarse(column.reference_by_window), column.coarse(column.counts)) if len(column.days) else np.zeros(0)

@@ -150,7 +150,10 @@ class Page:
         cut, needed = self.history.cut, self.history.learned
         if self.judged or self.learned > needed:
             return ""
-        said = {"counted": _number_of(cut, self.learned), "needed": _number_of(cut, needed)}
+        counted = _number_of(cut, self.learned)
+        if cut is Cut.RUN:
+            return gettext("Counted so far: %(counted)s; without a reference those after the first 28 days are judged.") % {"counted": counted}
+        said = {"counted": counted, "needed": _number_of(cut, needed)}
         return gettext("Counted so far: %(counted)s; without a reference they are judged after %(needed)s.") % said
 
     @property
@@ -228,7 +231,7 @@ def _order(sort: str) -> Callable[[ColumnRow], tuple[float, str]]:
 
 def _row(history: ColumnHistory, bins: ColumnBins, drift: ColumnDrift | None, unit: str, limits: DriftLimits, window: int) -> ColumnRow:
     column, group = history.of(bins), _group(drift, limits)
-    reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
+    reference, current = column.compared(window)[0], column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
     usual, now = shape(column, reference, bins=SHOWN_BINS), shape(column, current, bins=SHOWN_BINS)
     top = max([*usual, *now], default=0.0)
     series = psi_by_day(column)[-SHOWN:]
@@ -282,7 +285,7 @@ def _null_share(column: ColumnDays, counts: Ints) -> float:
 
 def _detail(history: ColumnHistory, row: ColumnRow, limits: DriftLimits, window: int, widths: Sequence[int]) -> Detail:
     column = history.of(history.columns[row.name])
-    reference, current = column.reference, column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
+    reference, current = column.compared(window)[0], column.counts[-window:].sum(axis=0) if len(column.days) else np.zeros_like(column.reference)
     usual, now = shape(column, reference, bins=WIDE_BINS), shape(column, current, bins=WIDE_BINS)
     top = max([*usual, *now], default=0.0)
     return Detail(
@@ -309,7 +312,7 @@ def _facts(column: ColumnDays, row: ColumnRow, reference: Ints, current: Ints, w
     arrow = "%s → %s"
     facts = [(gettext("Rows"), arrow % (present.integer(int(reference.sum())), present.integer(int(current.sum()))))]
     if column.bins.kind == "number":
-        means = _mean(column, reference, column.reference_sums), _mean(column, current, column.sums[-window:].sum(axis=0))
+        means = _mean(column, *column.compared(window)), _mean(column, current, column.sums[-window:].sum(axis=0))
         facts.append((gettext("Median"), arrow % (present.number(column.quantile(reference, 0.5)), present.number(column.quantile(current, 0.5)))))
         facts.append((gettext("Mean"), arrow % tuple(map(present.number, means))))
     facts.append((gettext("Empty"), arrow % (_share(row.usual_nulls), _share(row.nulls))))
