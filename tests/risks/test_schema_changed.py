@@ -105,3 +105,14 @@ def test_story_of_a_column_that_disappears(platform: Platform) -> None:
     platform.predict(model, features={"x": 1.0, "region": "North"})
     platform.work(hours=1)
     resolves(platform, risk)
+
+
+def test_what_the_model_said_of_the_reference_rows_is_no_missing_column(platform: Platform) -> None:
+    model = platform.register()
+    binding = platform.only(model, "schema_changed")
+    platform.train(model, {"age": "double", "score": "double", "prediction": "boolean"})
+    platform.predict_features(model, [{"age": 40.0}], score=0.3)
+    platform.work(minutes=2)
+    platform.work(hours=1)
+
+    assert platform.condition(binding) == "ok", platform.explanation(binding)

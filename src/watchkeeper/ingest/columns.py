@@ -34,6 +34,7 @@ from watchkeeper.telemetry.columns import column_profiles
 from watchkeeper.telemetry.days import DAY, Cut, day_starts, local_day
 from watchkeeper.telemetry.derived_bins import count_reference, derived_bins
 from watchkeeper.telemetry.engines import Engine
+from watchkeeper.telemetry.kinds import is_output
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.wire import Stream
 
@@ -42,7 +43,6 @@ FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
 COUNTED_AGAIN = LOOKED_BACK  # with new bins
 SAMPLE_ROWS = 50_000
 SETTLES = timedelta(minutes=10)  # after the last row of a run, or the end of an hour: rows may be on their way
-_TARGETS = ("prediction", "score")
 
 
 class _Made(NamedTuple):
@@ -282,7 +282,7 @@ def _rows_of_period(telemetry: TelemetryLog, model_id: UUID, first: date, last: 
 
 def _log_columns(table: pa.Table) -> pa.Table:
     """Features, prediction and scores; only those that ever held something."""
-    wanted = [name for name in table.column_names if name in _TARGETS or name.startswith(("f.", "score."))]
+    wanted = [name for name in table.column_names if is_output(name) or name.startswith("f.")]
     return table.select([name for name in wanted if table[name].null_count < len(table)])
 
 
@@ -290,7 +290,7 @@ def _as_logged(reference: pa.Table, kinds: dict[str, str]) -> pa.Table:
     """Reference rows with the names and kinds that their columns have in the log. What cannot be read as its kind is null."""
     columns: dict[str, pa.ChunkedArray] = {}
     for name in reference.column_names:
-        logged = name if name in _TARGETS or name.startswith("score.") else f"f.{name}"
+        logged = name if is_output(name) else f"f.{name}"
         columns[logged] = _read_as(reference[name], kinds.get(logged, ""))
     return pa.table(columns)
 

@@ -36,6 +36,7 @@ from watchkeeper.ingest.points import past_points, recent_points
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.telemetry.kinds import is_output
 
 Loader = Callable[[Collection[UUID], datetime, timedelta], Mapping[UUID, Evidence]]
 NOW_ONLY = timedelta(0)
@@ -168,7 +169,7 @@ def _schemas(models: Collection[UUID], now: datetime, back: timedelta) -> Mappin
     return {
         id: Schemas(
             now=now,
-            trained=trainings[id].schema if id in trainings else None,
+            trained=_features_of(trainings[id].schema) if id in trainings else None,
             seen=seen[id][0] if id in seen else None,
             seen_at=seen[id][1] if id in seen else None,
             counted=frozenset(_features(past[id])) if id in past else frozenset(),
@@ -176,6 +177,11 @@ def _schemas(models: Collection[UUID], now: datetime, back: timedelta) -> Mappin
         )
         for id in models
     }
+
+
+def _features_of(schema: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Of a training's columns: what the model says, if its rows had it, is no feature that predictions could lack."""
+    return schema and {name: kind for name, kind in schema.items() if not is_output(name)}
 
 
 def _features(history: ColumnHistory) -> dict[str, ColumnDays]:

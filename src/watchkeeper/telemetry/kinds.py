@@ -69,6 +69,15 @@ def is_column(stream: Stream, name: str) -> bool:
     return stream is Stream.PREDICTIONS and (name == "score" or name in IF_SENT or name.startswith(("score.", "f.", "s.")))
 
 
+def is_output(column: str) -> bool:
+    """Whether it is what the model says, among the columns of reference rows: the others are features.
+
+    >>> is_output("score.fraud"), is_output("scores")
+    (True, False)
+    """
+    return column in ("prediction", "score") or column.startswith("score.")
+
+
 def quantile_of(column: str) -> float | None:
     """The share that a column of quantiles is to lie above; None of another column.
 

@@ -35,6 +35,7 @@ SORTS = {
 }
 SHOWN_BINS, WIDE_BINS = 16, 64
 PER = {Cut.DAY: gettext_noop("PSI per day"), Cut.HOUR: gettext_noop("PSI per hour"), Cut.RUN: gettext_noop("PSI per run")}
+DIFFER = {Cut.DAY: gettext_noop("Days differ by"), Cut.HOUR: gettext_noop("Hours differ by"), Cut.RUN: gettext_noop("Runs differ by")}
 SHOWN, CHART_DAYS = 30, 366
 BAR = 60
 GROUPS = (
@@ -293,7 +294,7 @@ def _detail(history: ColumnHistory, row: ColumnRow, limits: DriftLimits, window:
         reference=drawing.step_path(usual, top=top, width=560, height=170, base=190, closed=True),
         current=drawing.step_path(now, top=top, width=560, height=170, base=190),
         ticks=_ticks(column),
-        facts=(*_facts(column, row, reference, current, window), *_importance(history, row)),
+        facts=(*_facts(history.cut, column, row, reference, current, window), *_importance(history, row)),
         bins=tuple(_bin_lines(column, reference, current)),
         charts=_charts(history, column, limits, widths),
         chart_title=present.translated(PER[history.cut]),
@@ -308,7 +309,7 @@ def _ticks(column: ColumnDays) -> tuple[tuple[float, str], ...]:
     return tuple((560 * place / 256, present.number(float(edges[place]))) for place in (0, 64, 128, 192, 256))
 
 
-def _facts(column: ColumnDays, row: ColumnRow, reference: Ints, current: Ints, window: int) -> list[tuple[str, str]]:
+def _facts(cut: Cut, column: ColumnDays, row: ColumnRow, reference: Ints, current: Ints, window: int) -> list[tuple[str, str]]:
     arrow = "%s → %s"
     facts = [(gettext("Rows"), arrow % (present.integer(int(reference.sum())), present.integer(int(current.sum()))))]
     if column.bins.kind == "number":
@@ -322,7 +323,9 @@ def _facts(column: ColumnDays, row: ColumnRow, reference: Ints, current: Ints, w
                 (gettext("Rows moved by"), gettext("%(distance)s standard deviations") % {"distance": present.number(row.drift.test.distance)})
             )
         facts.append((gettext("Chance"), gettext("p = %(p)s, adjusted for all columns") % {"p": present.number(row.drift.adjusted)}))
-        facts.append((gettext("Days differ by"), gettext("φ = %(phi)s times what rows alone would") % {"phi": present.number(row.drift.test.phi)}))
+        facts.append(
+            (present.translated(DIFFER[cut]), gettext("φ = %(phi)s times what rows alone would") % {"phi": present.number(row.drift.test.phi)})
+        )
     return facts
 
 
