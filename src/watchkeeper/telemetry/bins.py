@@ -180,13 +180,20 @@ def count_groups(layout: Layout, table: pa.Table, groups: Ints, count: int) -> l
     measured: dict[str, Floats] = {}
     for index, column in enumerate(layout.columns):
         places, numbers = _placed(column, _derived(column.derived, table, measured)) if column.derived else row_places(column, table)
-        flat = np.bincount(groups * column.places + places, minlength=count * column.places)
+        flat = np.bincount(places if count == 1 else groups * column.places + places, minlength=count * column.places)
         counts[:, layout.slices[column.name]] = flat.reshape(count, column.places)
-        with np.errstate(over="ignore"):  # squares of numbers beyond 1e154 are infinite: their spread is not told
-            for which in range(2 if column.kind == "number" else 0):
-                sums[:, index, which] = np.bincount(groups, weights=numbers ** (which + 1), minlength=count)
+        if column.kind == "number":
+            sums[:, index] = _sums(numbers, groups, count)
     rows = np.bincount(groups, minlength=count)
     return [ColumnCounts(int(rows[group]), counts[group], sums[group]) for group in range(count)]
+
+
+def _sums(numbers: Floats, groups: Ints, count: int) -> Floats:
+    """Σx and Σx² of each group. Squares of numbers beyond 1e154 are infinite: their spread is not told."""
+    with np.errstate(over="ignore"):
+        if count == 1:
+            return np.array([[numbers.sum(), numbers @ numbers]])
+        return np.stack([np.bincount(groups, weights=weights, minlength=count) for weights in (numbers, numbers * numbers)], axis=-1)
 
 
 def pack(counts: ColumnCounts) -> bytes:
@@ -286,13 +293,24 @@ def _placed(column: ColumnBins, numbers: Floats) -> tuple[Ints, Floats]:
 
 
 def _number_places(column: ColumnBins, numbers: Floats) -> Ints:
+    """Nearly all lie in the bins: what does not is looked at by itself."""
     low, high = column.span
+    inside = (numbers >= column.low) & (numbers <= column.high)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # outside the bins anything may come out
-        scaled = np.log(numbers) if column.is_log else numbers
-        inside = (numbers >= column.low) & (numbers <= column.high)
-        bins = np.where(inside, np.minimum(np.floor((scaled - low) * (FINE / (high - low))), FINE - 1), 0)
+        bins = np.log(numbers) - low if column.is_log else numbers - low
+        bins *= FINE / (high - low)
+        np.floor(bins, out=bins)
+    np.clip(bins, 0, FINE - 1, out=bins)
+    bins[(outside := np.flatnonzero(~inside))] = 0
+    places = bins.astype(np.int64)
+    places += FIRST
+    places[outside] = _outer_places(column, numbers[outside])
+    return places
+
+
+def _outer_places(column: ColumnBins, numbers: Floats) -> Ints:
     return np.select(
-        [np.isnan(numbers), np.isinf(numbers), inside, numbers < column.minimum, numbers < column.low, numbers > column.maximum],
-        [NULL, INFINITE, FIRST + np.maximum(bins, 0).astype(np.int64), UNDER_MINIMUM, UNDER_BINS, OVER_MAXIMUM],
+        [np.isnan(numbers), np.isinf(numbers), numbers < column.minimum, numbers < column.low, numbers > column.maximum],
+        [NULL, INFINITE, UNDER_MINIMUM, UNDER_BINS, OVER_MAXIMUM],
         OVER_BINS,
     ).astype(np.int64)
