@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from math import nan
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from scipy.special import chdtrc, fdtrc
 from watchkeeper.stats.distances import Floats, chi_square, noise_floor, psi
 
 LEAST_WINDOWS = 20  # fewer tell no spread
+REMEMBERED = 4096  # spreads: the first weeks of a model are the same at each evaluation, and for several risks
 LEAST_OF_A_PHASE = 4
 LARGE_PSI = 0.25  # what is told without a known spread: at least this, and FLOORS times the noise
 FLOORS = 5.0
@@ -108,7 +110,12 @@ def learn_spread(windows: ArrayLike, *, phases: Sequence[Hashable] | None = None
     1.0
     """
     counts = np.asarray(windows, dtype=np.float64)
-    deviations, degrees, rows = _left_out(counts, phases)
+    return _learned(counts.shape, counts.tobytes(), None if phases is None else tuple(phases))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _learned(shape: tuple[int, ...], body: bytes, phases: tuple[Hashable, ...] | None) -> Spread:
+    deviations, degrees, rows = _left_out(np.frombuffer(body).reshape(shape), phases)
     told = degrees > 0
     if not told.any():
         return UNKNOWN_SPREAD
@@ -125,6 +132,12 @@ def change_of(windows: ArrayLike, *, alpha: float = 0.001) -> int:
     the p-value multiplied by the number of places. Sums of windows differ by φ as windows do.
     """
     counts = np.asarray(windows, dtype=np.float64)
+    return _change(counts.shape, counts.tobytes(), alpha)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _change(shape: tuple[int, ...], body: bytes, alpha: float) -> int:
+    counts = np.frombuffer(body).reshape(shape)
     before = counts.cumsum(axis=0)[:-1]
     test = chi_square(before, counts.sum(axis=0) - before)
     if not (test.statistic > 0).any():
