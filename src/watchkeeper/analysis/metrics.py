@@ -51,33 +51,28 @@ def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
 
 def _score_table(entries: Days) -> ScoreTable:
     found = [entry.cells for entry in entries]
-    cells = np.concatenate(found) if found else np.zeros((0, 6))
-    code, said, label, n, s, spread = cells.T
+    code, said, label, n, s, spread = (np.concatenate(found) if found else np.zeros((0, 6))).T
     without = code < 0
-    code = np.where(without, np.where(said == 1, CODES - 2, 1), code).astype(np.int64)
+    code = np.where(without, np.where(said == 1, CODES - 2, 1), code)
     s = np.where(without, n * (said == 1), s)
     kept = ~(without & (said == UNKNOWN))
-    code, said, label, n, s, spread = (column[kept] for column in (code, said, label, n, s, spread))
-    known = label != UNKNOWN
-
-    def by_code(weights: Floats) -> Floats:
-        return np.asarray(np.bincount(code, weights=weights, minlength=CODES), dtype=np.float64)
-
-    def total(decision: int, truth: int) -> int:
-        return int(n[(said == decision) & (label == truth)].sum())
-
+    place = ((code * 3 + said - UNKNOWN) * 3 + label - UNKNOWN)[kept].astype(np.int64)  # by code, decision and label: unknown, no, yes
+    n, s, spread = (
+        np.bincount(place, weights=weights[kept], minlength=9 * CODES).astype(np.float64).reshape(CODES, 3, 3) for weights in (n, s, spread)
+    )
+    of = n.sum(axis=0)
     return ScoreTable(
-        n=by_code(n),
-        sum_s=by_code(s),
-        sum_s1ms=by_code(spread),
-        n_labelled=by_code(n * known),
-        sum_y=by_code(n * (label == 1)),
-        sum_s_labelled=by_code(s * known),
-        predicted_positive=by_code(n * (said == 1)),
-        tp=total(1, 1),
-        fp=total(1, 0),
-        fn=total(0, 1),
-        tn=total(0, 0),
+        n=n.sum(axis=(1, 2)),
+        sum_s=s.sum(axis=(1, 2)),
+        sum_s1ms=spread.sum(axis=(1, 2)),
+        n_labelled=n[:, :, 1:].sum(axis=(1, 2)),
+        sum_y=n[:, :, 2].sum(axis=1),
+        sum_s_labelled=s[:, :, 1:].sum(axis=(1, 2)),
+        predicted_positive=n[:, 2].sum(axis=1),
+        tp=int(of[2, 2]),
+        fp=int(of[2, 1]),
+        fn=int(of[1, 2]),
+        tn=int(of[1, 1]),
     )
 
 
