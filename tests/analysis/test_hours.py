@@ -1,12 +1,13 @@
 """Windows of an hour: each is compared with the same hour of the first week, as often by chance as promised."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from tests.conftest import Runs
-from watchkeeper.analysis.columns import LEARN_PARTS, PARTS_BACK, ColumnHistory
+from watchkeeper.analysis.columns import LEARN_PARTS, OWN_AFTER, PARTS_BACK, ColumnHistory
 from watchkeeper.analysis.drift import DriftLimits, column_drifts, drift_of, psi_by_day
 from watchkeeper.telemetry.bins import ColumnBins, ColumnCounts, Layout
 from watchkeeper.telemetry.days import Cut
@@ -58,10 +59,10 @@ def test_clean_hours_are_significant_as_often_as_promised(rows, concentration, r
 
 def test_training_rows_are_the_reference_until_a_week_is_known():
     chance = np.random.default_rng(1)
-    counts = some_hours(chance, LEARN_PARTS + 30, 500)
+    counts = some_hours(chance, LEARN_PARTS + OWN_AFTER, 500)
     everywhere = ColumnCounts(50_000, chance.multinomial(50_000, np.r_[np.full(10, 0.1), 0, 0, 0]), np.zeros((1, 2)))
 
-    early, later = (hours(counts[:total], reference=everywhere) for total in (LEARN_PARTS, LEARN_PARTS + 1))
+    early, later = (hours(counts[:total], reference=everywhere) for total in (LEARN_PARTS + OWN_AFTER - 1, LEARN_PARTS + OWN_AFTER))
 
     assert early.of(LEVELS).has_reference
     assert not later.of(LEVELS).has_reference
@@ -89,3 +90,14 @@ def test_charts_compare_each_hour_with_what_it_is_judged_by():
     assert drawn.max() < 0.05
     assert column.compared(1)[0].sum() == 7 * 2000
     assert column.compared(2)[0].sum() == LEARN_PARTS * 2000
+
+
+def test_a_clock_that_was_put_back_in_the_first_week_changes_nothing():
+    counts = some_hours(np.random.default_rng(5), LEARN_PARTS + 30, 500)
+    usual = hours(counts)
+    marked = replace(usual, parts=tuple("02:00 (2)" if place == 51 else part for place, part in enumerate(usual.parts)))
+
+    one, other = (drift_of(history.of(LEVELS), DriftLimits()) for history in (usual, marked))
+
+    assert min(one.p_value, other.p_value) > ALPHA
+    assert max(one.psi, other.psi) < 0.05

@@ -109,7 +109,7 @@ def test_the_times_of_a_forecast_are_fields_and_its_horizon_is_a_segment(kind: s
     row = {"timestamp": AT, "prediction": 4.0, "run": AT, "target_time": AT + timedelta(hours=6), "horizon": "near", "x": 1.0}
     frame = KINDS[kind]([{"id": f"p{n}", **row} for n in range(rows)])
 
-    model.log_predictions(frame, issued_at="run", segments=["horizon"])
+    model.log_predictions(frame, issued_at="run", target_time="target_time", segments=["horizon"])
     model.flush()
 
     sent = decode(

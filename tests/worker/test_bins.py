@@ -158,9 +158,8 @@ def test_what_the_training_says_of_features_counts_more_than_what_is_learned(pla
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"x": float("inf")}, "finite"),
         ({"x": "much"}, "valid number"),
-        ({f"x{n}": 1 for n in range(501)}, "at most 500"),
+        ({f"x{n}": 1 for n in range(2001)}, "at most 2000"),
     ],
 )
 def test_importances_that_say_nothing_are_refused(platform: Platform, given: dict[str, object], says: str) -> None:

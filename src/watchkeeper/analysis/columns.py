@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -28,6 +27,7 @@ LEARN_DAYS = 28
 LEARN_PARTS = 168  # hours of a week; of runs at most as many
 LOOKED_BACK = timedelta(days=92)  # beside the windows it learned from
 PARTS_BACK = 336  # of them, where a window is a part of a day
+OWN_AFTER = 31  # hours after the first week it is the reference: so many may be looked at together
 COARSE = 10
 COARSE_LEVELS = 20
 
@@ -144,7 +144,7 @@ class ColumnHistory(Evidence):
 
     def _of(self, column: ColumnBins) -> ColumnDays:
         places, index = self.layout.slices[column.name], self.layout.columns.index(column)
-        is_sent = self.reference is not None and not (self.cut is Cut.HOUR and len(self.days) > self.learned)
+        is_sent = self.reference is not None and not (self.cut is Cut.HOUR and len(self.days) >= self.learned + OWN_AFTER)
         reference = self.reference.counts[places] if self.reference and is_sent else np.zeros(column.places, dtype=np.int64)
         sums = self.reference.sums[index] if self.reference and is_sent else np.zeros(2)
         return ColumnDays(
@@ -164,7 +164,7 @@ class ColumnHistory(Evidence):
         """The season of each window: its weekday, or its hour. Runs have none."""
         if self.cut is Cut.DAY:
             return tuple(day.weekday() for day in self.days)
-        return self.parts if self.cut is Cut.HOUR else ()
+        return tuple(part[:5] for part in self.parts) if self.cut is Cut.HOUR else ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,9 +205,10 @@ class ColumnDays:
 
     @cached_property
     def seasons(self) -> tuple[Hashable, ...]:
-        """Of a model without reference rows: the weekday or hour of each of its first windows, once each came four times; else nothing."""
+        """Of a model without reference rows: the weekday or hour of each of its first windows, when that of the last window came four times; else
+        nothing."""
         known = self.phases[: self.learned(1)]
-        is_told = known and not self.has_reference and min(Counter(known).values()) >= LEAST_OF_A_PHASE
+        is_told = known and not self.has_reference and known.count(self.phases[-1]) >= LEAST_OF_A_PHASE
         return known if is_told else ()
 
     def compared(self, window: int) -> tuple[Ints, Floats]:

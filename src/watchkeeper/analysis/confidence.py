@@ -43,16 +43,16 @@ def confidence_change(history: ColumnHistory, *, window: int, alpha: float, leas
     spread = column.reference_spread
     limits = DriftLimits(alpha=alpha, least_distance=least_drop / spread if spread > 0 else float("inf"))
     test = drift_of(column, limits, window=window)
-    current = column.counts[-window:].sum(axis=0)
-    if test is None or not column.numbers(current) or not column.numbers(column.reference):
+    current, (reference, sums) = column.counts[-window:].sum(axis=0), column.compared(window)
+    if test is None or not column.numbers(current) or not column.numbers(reference):
         return None
     return ConfidenceChange(
         first=history.names[-window:][0],
         last=history.names[-1],
         mean=_mean(column, current, column.sums[-window:].sum(axis=0)),
-        usual=_mean(column, column.reference, column.reference_sums),
+        usual=_mean(column, reference, sums),
         undecided=share_below(column, current, undecided_below),
-        usual_undecided=share_below(column, column.reference, undecided_below),
+        usual_undecided=share_below(column, reference, undecided_below),
         test=test,
     )
 

@@ -93,18 +93,17 @@ def _final(test: DriftTest, adjusted: float, limits: DriftLimits) -> DriftTest:
 
 def _expected(column: ColumnDays, window: int) -> tuple[Ints, Spread]:
     """What the window is compared with, and how much such windows usually differ. A model's own first weeks are matched by weekday, or by hour."""
-    learned, (reference, _) = column.learned(window), column.compared(window)
-    usual = column.coarse(column.counts[:learned])
-    if window == 1 and column.seasons:
-        return reference, learn_spread(usual, phases=column.phases[:learned])
-    return reference, usual_spread(column, usual, window)
+    return column.compared(window)[0], usual_spread(column, column.coarse(column.counts[: column.learned(window)]), window)
 
 
 def usual_spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
     """That of single days: where days follow each other by chance it is that of longer windows too. Where those differ more, theirs.
 
-    Days differ from those on their own side of a lasting change: drift is not usual. Without reference rows the days are the reference, all of them.
+    Days differ from those on their own side of a lasting change: drift is not usual. Without reference rows the days are the reference, all of them, or
+    where seasons are told apart each differs from those of its own.
     """
+    if window == 1 and column.seasons:
+        return learn_spread(usual, phases=column.seasons)
     begun = change_of(usual) if column.has_reference else 0
     daily = learn_spread(usual, phases=[day >= begun for day in range(len(usual))])
     if window == 1:

@@ -60,10 +60,11 @@ def scale_changes(
 def _scale(column: ColumnDays, window: int, tolerance: float, min_rows: int) -> ScaleChange | None:
     if column.bins.kind != "number" or not column.is_judged(window):
         return None
-    before = _moments(column.numbers(column.reference), *column.reference_sums)
+    reference, sums = column.compared(window)
+    before = _moments(column.numbers(reference), *sums)
     n = column.numbers(column.counts[-window:].sum(axis=0))
     after = _moments(n, *column.sums[-window:].sum(axis=0))
-    known = column.numbers(column.reference)
+    known = column.numbers(reference)
     if before is None or after is None or min(n, known) < min_rows:
         return None
     windows = column.names[-window:]

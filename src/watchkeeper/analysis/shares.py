@@ -61,7 +61,7 @@ def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnSh
     windows = column.names[-window:]
     if not places or not column.is_judged(window):
         return None
-    reference, current = _split(column.reference, places), _split(column.counts[-window:].sum(axis=0), places)
+    reference, current = _split(column.compared(window)[0], places), _split(column.counts[-window:].sum(axis=0), places)
     spread = usual_spread(column, _split(column.counts[: column.learned(window)], places), window)
     test = chi_square(reference, current)
     known = spread if spread.is_known else spread._replace(phi=max(spread.phi, GUESSED_PHI), degrees=0.0)

@@ -43,7 +43,7 @@ def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
         return None
     counts = column.coarse(column.counts)
     total = counts[:learned].sum(axis=0)
-    first = max(learned, len(column.days) - days * (len(column.days) // len(set(column.days))))
+    first = max(learned, len(column.days) - days * len(column.days) // len(set(column.days)))
     usual, seen = unlikeness(counts[:learned], counts[first:])
     coins = [_coin(column.bins.name, window) for window in column.names[first:]]
     p_values = np.where(np.isnan(seen), np.nan, rank_p_values(usual, seen, u=coins))

@@ -20,7 +20,7 @@ from watchkeeper.client._trouble import Trouble, in_words
 from watchkeeper.client._wire import Stream
 
 REFERENCE_ROWS = 10_000
-PREDICTION_FIELDS = ("id", "timestamp", "prediction", "score", "version", "run_id", "instance", "issued_at", "target_time")
+PREDICTION_FIELDS = ("id", "timestamp", "prediction", "score", "version", "run_id", "instance")
 LABEL_FIELDS = ("id", "label", "timestamp", "prediction_timestamp")
 AnyFrame = Any  # Any: a pandas or polars DataFrame, a pyarrow Table, a list of dicts or one dict
 Call = ParamSpec("Call")
@@ -145,8 +145,9 @@ class Client:
 
         Of a forecast, `issued_at` is when it was made and `target_time` what time it is about. A `horizon` of its own goes among the segments.
         """
-        given = (id, timestamp, prediction, score, version, run_id, instance, issued_at, target_time)
-        self._log_frame(Stream.PREDICTIONS, frame, PREDICTION_FIELDS, given, features, segments, datetime.now(UTC))
+        told = {name: column for name, column in {"issued_at": issued_at, "target_time": target_time}.items() if column}  # else they may be features
+        given = (id, timestamp, prediction, score, version, run_id, instance, *told.values())
+        self._log_frame(Stream.PREDICTIONS, frame, (*PREDICTION_FIELDS, *told), given, features, segments, datetime.now(UTC))
 
     @_never_raises
     def log_labels(

@@ -25,7 +25,7 @@ class Evidence:
     """`at` is the same evidence as a risk would have seen it at an earlier moment: what a rehearsal replays.
 
     `forgets` says why there is no such view; a class that has one empties it, and says in `assumes` what the view takes for granted.
-    Without new arrivals a view says the same for `same_for`: then it need not be judged again.
+    Without new arrivals a view says the same for `same_for`: then it need not be judged again. `next_at` is when time alone brings news, if that is known.
     """
 
     forgets: ClassVar[str] = N_("only its present state is stored, not what it was earlier")
@@ -34,6 +34,7 @@ class Evidence:
     tells_of_data: ClassVar[bool] = True  # and not only of what people wrote about the model
 
     now: datetime
+    next_at: datetime | None = None
 
     @property
     def arrivals(self) -> Sequence[datetime]:

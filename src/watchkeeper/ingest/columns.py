@@ -6,7 +6,7 @@ The reference is the training rows of the current version; a model that sent non
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -18,20 +18,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 from django.db import transaction
-from django.db.models import F, Q, Sum, Window
+from django.db.models import F, Q, QuerySet, Sum, Window
 from django.db.models.functions import DenseRank
 
 from watchkeeper.analysis.columns import LEARN_DAYS, LOOKED_BACK, ColumnHistory, kept_windows
 from watchkeeper.analysis.importance import learned_importances
 from watchkeeper.core.settings import settings
-from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_all_days, postpone, refresh_days, zone_of
+from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_again, postpone, refresh_days, zone_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.registry.queries import given_importances
 from watchkeeper.telemetry.bins import ColumnCounts, Layout, make_bins, pack, unpack
 from watchkeeper.telemetry.columns import column_profiles
-from watchkeeper.telemetry.days import DAY, Cut, day_starts, local_day
+from watchkeeper.telemetry.days import DAY, HOUR, Cut, day_starts, local_day
 from watchkeeper.telemetry.derived_bins import count_reference, derived_bins
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.kinds import is_output
@@ -64,59 +64,105 @@ def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now
 
 def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, ColumnHistory]:
     """What is known of each model's columns: the reference, the windows it learned from, and the closed ones of the time asked for."""
-    bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).order_by("number")}  # the newest of each
+    bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).select_related("baseline").order_by("number")}
     zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
-    given = given_importances(models)
-    found: dict[int, list[_Stored]] = defaultdict(list)
-    counted = ColumnProfile.objects.filter(bins__in=bins.values(), segment="")
-    place = Window(DenseRank(), partition_by="bins", order_by="day")
-    shown = counted.annotate(place=place).filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day")
-    for row in shown.values_list("bins_id", "day", "part", "ended_at", "rows", "counts"):
-        found[row[0]].append(_Stored._make(row[1:]))
-    return {
-        id: _history(bins[id], found[bins[id].id], given.get(id, {}), zones[id], now) if id in bins else ColumnHistory(now=now, layout=Layout(()))
-        for id in models
-    }
+    given, since = given_importances(models), (now - back).date()
+    windows = {id: _windows(entry, zones[id], since, now) for id, entry in bins.items() if entry.cut != Cut.DAY}
+    windows |= _days([entry for entry in bins.values() if entry.cut == Cut.DAY], zones, since, now)
+    return {id: _history(bins[id], windows[id], given.get(id, {}), now) if id in bins else ColumnHistory(now=now, layout=Layout(())) for id in models}
 
 
-class _Stored(NamedTuple):
-    """A row of ColumnProfile, its counts still packed."""
+class _Window(NamedTuple):
+    """A closed window: when it was over, and its rows and packed counts of each version."""
 
     day: date
     part: str
-    ended_at: datetime | None
-    rows: int
-    counts: bytes
+    end: datetime
+    counted: list[tuple[int, bytes]]
 
 
-def _history(bins: ProfileBins, stored: list[_Stored], given: Mapping[str, float], zone: ZoneInfo, now: datetime) -> ColumnHistory:
-    layout, cut = Layout.from_json(bins.columns), Cut(bins.cut)
+class _Windows(NamedTuple):
+    """Those of a model, oldest first, and when the next one will be closed, as far as is known."""
+
+    closed: list[_Window]
+    next_at: datetime | None = None
+
+
+def _profiles(bins: Collection[ProfileBins], since: date) -> QuerySet[ColumnProfile]:
+    """Of the first weeks and since a day."""
+    place = Window(DenseRank(), partition_by="bins", order_by="day")
+    counted = ColumnProfile.objects.filter(bins__in=bins, segment="").annotate(place=place)
+    return counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=since)).order_by("day")
+
+
+def _days(bins: Collection[ProfileBins], zones: Mapping[UUID, ZoneInfo], since: date, now: datetime) -> dict[UUID, _Windows]:
+    found: dict[UUID, dict[date, _Window]] = {entry.model_id: {} for entry in bins}
+    for model, day, rows, counts in _profiles(bins, since).values_list("bins__model", "day", "rows", "counts") if bins else ():
+        if day < local_day(now, zones[model]):
+            window = found[model].setdefault(day, _Window(day, "", day_starts(day + DAY, zones[model]), []))
+            window.counted.append((rows, bytes(counts)))
+    return {id: _Windows(list(of.values())) for id, of in found.items()}
+
+
+def _windows(bins: ProfileBins, zone: ZoneInfo, since: date, now: datetime) -> _Windows:
+    """Parts of days, of which only those that are looked at are read whole. One is closed when its rows have settled, and none that came before its end
+    waits to be counted."""
+    waiting = set(DirtyDay.objects.filter(model=bins.model_id, of=Of.COLUMNS).values_list("day", flat=True))
+    begin = _learned_since(bins, zone)
     ends: dict[tuple[date, str], datetime] = {}
-    for row in stored:
-        window = row.day, row.part
-        end = row.ended_at + SETTLES if row.ended_at else day_starts(row.day + DAY, zone)
-        ends[window] = max(end, ends.get(window, end))
-    closed = sorted((window for window, end in ends.items() if end <= now), key=lambda window: (window[0], ends[window], window[1]))
-    windows = kept_windows(closed, cut)
-    kept, counted = set(windows), dict[tuple[date, str], ColumnCounts]()
-    for row in stored:
-        if (window := (row.day, row.part)) in kept:
-            counts = unpack(layout, row.rows, bytes(row.counts))
-            counted[window] = counted[window] + counts if window in counted else counts
+    ids: dict[tuple[date, str], list[int]] = defaultdict(list)
+    open_until: dict[tuple[date, str], datetime] = {}
+    told = _profiles([bins], since).filter(day__gte=begin).values_list("id", "day", "part", "ended_at", "changed_at", "counted_at")
+    for id, day, part, ended_at, changed_at, counted_at in told:
+        end = ended_at or day_starts(day + DAY, zone)
+        settled = max(end, changed_at or end) + SETTLES
+        ends[day, part] = max(end, ends.get((day, part), end))
+        ids[day, part].append(id)
+        if settled > now or (day in waiting and counted_at and counted_at < end):
+            open_until[day, part] = max(settled, open_until.get((day, part), settled))
+    closed = sorted(ends.keys() - open_until.keys(), key=lambda window: (window[0], ends[window], window[1]))
+    windows = {window: _Window(*window, ends[window], []) for window in kept_windows(closed, Cut(bins.cut))}
+    of = {id: window for window in windows for id in ids[window]}
+    for id, rows, counts in ColumnProfile.objects.filter(id__in=of).values_list("id", "rows", "counts"):
+        windows[of[id]].counted.append((rows, bytes(counts)))
+    soon = [until for until in open_until.values() if until > now]
+    if bins.cut == Cut.HOUR:  # one that has no rows yet may get some
+        soon.append(now.replace(minute=0, second=0, microsecond=0) + HOUR + SETTLES)
+    return _Windows(list(windows.values()), min(soon, default=None))
+
+
+def _learned_since(bins: ProfileBins, zone: ZoneInfo) -> date:
+    """Where hours begin to tell what is usual: after another reference came, no hour of before does."""
+    baseline = bins.baseline
+    is_another = ProfileBins.objects.filter(model=bins.model_id, number__lt=bins.number).exclude(baseline=baseline).exists()
+    if bins.cut != Cut.HOUR or baseline is None or not is_another:
+        return date.min
+    return baseline.first_day or local_day(baseline.created_at, zone)
+
+
+def _history(bins: ProfileBins, windows: _Windows, given: Mapping[str, float], now: datetime) -> ColumnHistory:
+    layout, closed = Layout.from_json(bins.columns), windows.closed
+    counted = [_added(layout, window.counted) for window in closed]
     return ColumnHistory(
         now=now,
+        next_at=windows.next_at,
         layout=layout,
         reference=unpack(layout, bins.rows, bytes(bins.counts)) if bins.counts else None,
-        cut=cut,
-        days=tuple(day for day, _ in windows),
-        parts=tuple(part for _, part in windows),
-        ends=tuple(ends[window] for window in windows),
-        rows=np.array([counted[window].rows for window in windows], dtype=np.int64),
-        counts=np.array([counted[window].counts for window in windows], dtype=np.int64).reshape(len(windows), layout.width),
-        sums=np.array([counted[window].sums for window in windows]).reshape(len(windows), len(layout.columns), 2),
+        cut=Cut(bins.cut),
+        days=tuple(window.day for window in closed),
+        parts=tuple(window.part for window in closed),
+        ends=tuple(window.end for window in closed),
+        rows=np.array([counts.rows for counts in counted], dtype=np.int64),
+        counts=np.array([counts.counts for counts in counted], dtype=np.int64).reshape(len(closed), layout.width),
+        sums=np.array([counts.sums for counts in counted]).reshape(len(closed), len(layout.columns), 2),
         importances={f"f.{name}": value for name, value in given.items()} or bins.importances or {},
         has_given_importances=bool(given),
     )
+
+
+def _added(layout: Layout, counted: Iterable[tuple[int, bytes]]) -> ColumnCounts:
+    first, *others = (unpack(layout, rows, blob) for rows, blob in counted)
+    return sum(others, start=first)
 
 
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
@@ -140,14 +186,20 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
     with transaction.atomic():
         if not still_ours():
             return 0
-        ColumnProfile.objects.filter(bins=bins, day__in=days).delete()
+        stored = ColumnProfile.objects.filter(bins=bins, day__in=days)
+        known = {
+            (day, part, version, rows): at for day, part, version, rows, at in stored.values_list("day", "part", "version", "rows", "changed_at")
+        }
+        stored.delete()
         ColumnProfile.objects.bulk_create(
             ColumnProfile(
                 bins=bins,
-                version=entry.version[:200],
+                version=entry.version,
                 day=entry.day,
-                part=entry.part[:200],
+                part=entry.part,
                 ended_at=entry.ended_at,
+                changed_at=known.get((entry.day, entry.part, entry.version, entry.counts.rows)) or now,
+                counted_at=now,
                 rows=entry.counts.rows,
                 counts=pack(entry.counts),
             )
@@ -201,7 +253,9 @@ def _bins(telemetry: TelemetryLog, model_id: UUID, zone: ZoneInfo, now: datetime
             importances=learned_importances(layout, logged) if closed >= FIRST_DAYS else None,
         )
         if newest:
-            mark_all_days(model_id, of=Of.COLUMNS, begin=max(first, today - COUNTED_AGAIN), zone=zone, now=now)
+            days = sorted(days_with_rows(model_id, zone))
+            kept = {*(days[:LEARN_DAYS] if baseline is None else ()), *(day for day in days if day >= today - COUNTED_AGAIN)}
+            mark_again(model_id, kept, of=Of.COLUMNS, now=now)
     return bins
 
 

@@ -225,7 +225,9 @@ class ColumnProfile(models.Model):
     segment = models.CharField(max_length=200, blank=True)
     day = models.DateField()
     part = models.CharField(max_length=200, blank=True)  # the clock time of an hour, or the id of a run; empty: the whole day
-    ended_at = models.DateTimeField(null=True)  # of a part
+    ended_at = models.DateTimeField(null=True)  # of a part, as are the next two
+    changed_at = models.DateTimeField(null=True)  # when it was first counted with these rows
+    counted_at = models.DateTimeField(null=True)
     rows = models.PositiveBigIntegerField()
     counts = models.BinaryField()
 

@@ -95,7 +95,7 @@ def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelt
     validations = validations_of(models)
     found = _histories(models, now, back, validated=validations)
     segments: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in models}
-    for stored in map(Stored._make, _stored_segments(models)):
+    for stored in sorted(map(Stored._make, _stored_segments(models)), key=lambda stored: (stored.day, stored.field, stored.segment)):
         if stored.day in found[stored.model]["ends"]:
             segments[stored.model].setdefault(stored.field, {}).setdefault(stored.segment, _StoredDays()).add(stored)
     return {id: SegmentHistory(**entry, segments=segments[id], validations=validations.get(id, {})) for id, entry in found.items()}

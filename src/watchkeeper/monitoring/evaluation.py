@@ -42,6 +42,7 @@ class Evaluation(NamedTuple):
     findings: tuple[Finding, ...]
     error: str = ""
     seconds: float = 0.0
+    next_at: datetime | None = None
 
 
 class Transition(NamedTuple):
@@ -150,11 +151,12 @@ def evaluate_one(binding: Due, evidence: Mapping[type[Evidence], Mapping[UUID, E
         kind = risks.get(binding.type)
         if binding.model_id not in evidence[kind.needs]:
             raise LookupError(f"the evidence {kind.needs.__name__} of this model cannot be read")
-        findings = kind.findings(evidence[kind.needs][binding.model_id], binding.params)
+        found = evidence[kind.needs][binding.model_id]
+        findings = kind.findings(found, binding.params)
     except Exception as problem:  # a plugin may raise anything; it must not stop the others
         log.exception("evaluation failed", risk=binding.type, binding=str(binding.id), model=str(binding.model_id))
         return Evaluation(binding, (), f"{type(problem).__name__}: {problem}", perf_counter() - start)
-    return Evaluation(binding, findings, seconds=perf_counter() - start)
+    return Evaluation(binding, findings, seconds=perf_counter() - start, next_at=found.next_at)
 
 
 def store(evaluations: Sequence[Evaluation], *, now: datetime, due: Mapping[UUID, datetime | None]) -> list[Transition]:
@@ -255,9 +257,9 @@ def _missed(binding: Due, now: datetime) -> int:
 
 
 def due_after(evaluation: Evaluation, *, now: datetime) -> datetime | None:
-    """The schedule's next moment, or earlier when a finding asks for a known moment."""
+    """The schedule's next moment, or earlier when a finding asks for a known moment, or its evidence knows when there is news."""
     planned = next_due(evaluation.binding.schedule, after=now, spread_by=evaluation.binding.model_id)
-    asked = [finding.recheck_at for finding in evaluation.findings if finding.recheck_at and finding.recheck_at > now]
+    asked = [at for at in (evaluation.next_at, *(finding.recheck_at for finding in evaluation.findings)) if at and at > now]
     if evaluation.error and planned is None:
         return now + timedelta(minutes=5)
     return min([*asked, *([planned] if planned else [])], default=None)

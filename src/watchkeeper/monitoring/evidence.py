@@ -7,9 +7,10 @@ With `back` it reads as much more of the past as `Evidence.at` needs to look at 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -190,7 +191,10 @@ def _features(history: ColumnHistory) -> dict[str, ColumnDays]:
 
 def _filled_days(history: ColumnHistory) -> tuple[FilledDay, ...]:
     filled = {name: column.counts[:, : column.bins.null_place].sum(axis=1) > 0 for name, column in _features(history).items()}
-    return tuple(FilledDay(end, frozenset(name for name in filled if filled[name][day])) for day, end in enumerate(history.ends))
+    days: dict[date, list[int]] = defaultdict(list)
+    for place, day in enumerate(history.days):
+        days[day].append(place)
+    return tuple(FilledDay(history.ends[places[-1]], frozenset(name for name in filled if filled[name][places].any())) for places in days.values())
 
 
 def _events(models: Collection[UUID], now: datetime, back: timedelta) -> Mapping[UUID, Evidence]:

@@ -18,7 +18,7 @@ from watchkeeper.core.text import N_, Argument, Text
 from watchkeeper.risks import FEWER_WHEN_HIGHER, RiskParams
 from watchkeeper.stats.drift import Verdict
 
-NOT_OVER = N_("the first four weeks, with which later days are compared, are not over")
+NOT_OVER = N_("the first weeks, with which later days are compared, are not over")
 
 # What is said of drift: without and with how much the most moved column matters.
 _QUIET = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
+from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,11 +36,13 @@ def epsilon_squared(groups: ArrayLike, values: ArrayLike) -> float:
     return max(0.0, 1.0 - (1.0 - float(between.sum() / (y @ y))) * (n - 1) / (n - k))
 
 
-def scaled(importances: Mapping[str, float]) -> dict[str, float]:
-    """Of the largest one, which is 1; empty when none is above 0. Below 0, as permutation importances are by chance, is 0.
+def scaled(importances: Mapping[str, float | None]) -> dict[str, float]:
+    """Of the largest one, which is 1; empty when none is above 0. Below 0, as permutation importances are by chance, is 0; what is no finite number is
+    left out.
 
     >>> scaled({"age": 0.5, "income": 0.25, "shoe": -0.01}), scaled({"age": 0.0})
     ({'age': 1.0, 'income': 0.5, 'shoe': 0.0}, {})
     """
-    largest = max(importances.values(), default=0.0)
-    return {name: max(value, 0.0) / largest for name, value in importances.items()} if largest > 0 else {}
+    told = {name: value for name, value in importances.items() if value is not None and isfinite(value)}
+    largest = max(told.values(), default=0.0)
+    return {name: max(value, 0.0) / largest for name, value in told.items()} if largest > 0 else {}

@@ -65,7 +65,8 @@ class DayProfile:
 
 @dataclass(frozen=True)
 class CountRows:
-    """Rows of [first, end) of the first table, by what tells them apart; of runs also the last moment, in microseconds since `first`."""
+    """Rows of [first, end) of the first table, by what tells them apart; of runs also the last moment, in microseconds since `first`,
+    and no more of them than tell that they are too many."""
 
     of: RowsOf = EVERY_ROW
 
@@ -73,7 +74,7 @@ class CountRows:
         if self.of.cut is not Cut.RUN:
             return rows_of_days(log, self.of).group_by(*self.of.keys).agg(n=ibis._.count())
         rows = rows_of_days(log, self.of, at=log.timestamp.delta(log["first"], unit="us"))
-        return rows.group_by(*self.of.keys).agg(n=rows.count(), last=rows["at"].max())
+        return rows.group_by(*self.of.keys).agg(n=rows.count(), last=rows["at"].max()).limit(MOST_PARTS + 1)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,11 @@ def _require(stream: Stream, arrays: Mapping[str, pa.Array], count: int, reasons
         array = arrays.get(name, pa.nulls(count))
         for row in np.flatnonzero(array.is_null()).tolist():
             reasons.setdefault(row, _Reason(name, f"The {name} is missing.", "Add the field."))
+    for name, array in arrays.items():
+        if name != "id" and FIXED[stream].get(name) == "text":
+            lengths = pc.fill_null(pc.utf8_length(array), 0)
+            for row in np.flatnonzero(pc.greater(lengths, MAX_NAME)).tolist():
+                reasons.setdefault(row, _Reason(name, f"The {name} has {lengths[row]} characters.", f"Send at most {MAX_NAME} characters."))
     if (ids := arrays.get("id")) is not None:
         lengths = pc.fill_null(pc.utf8_length(ids), 1)
         for row in np.flatnonzero(pc.or_(pc.equal(lengths, 0), pc.greater(lengths, MAX_NAME))).tolist():

@@ -14,12 +14,18 @@ FIELD = "horizon"
 
 _MINUTE = 60_000_000  # microseconds
 _HOUR, _DAY = 60, 1440  # minutes
+_LONG, _WEEK = 6 * _HOUR, 7 * _DAY
 
 
 def horizons(issued: pa.Array, target: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Of two columns of times: the horizon of each row in words, null where a time is missing, and whether the target lies before the issue."""
+    """Of two columns of times: the horizon of each row in words, null where a time is missing, and whether the target lies before the issue.
+
+    Told to the minute, from six hours on to the hour, from a week on to the day: forecasts for a time are made when their data is there.
+    """
     ahead = pc.subtract(target.cast(pa.int64()), issued.cast(pa.int64()))
-    minutes, places = np.unique(np.rint(pc.fill_null(ahead, 0).to_numpy() / _MINUTE).astype(np.int64), return_inverse=True)
+    exact = pc.fill_null(ahead, 0).to_numpy() / _MINUTE
+    step = np.select([exact >= _WEEK, exact >= _LONG], [_DAY, _HOUR], 1)
+    minutes, places = np.unique((np.rint(exact / step) * step).astype(np.int64), return_inverse=True)
     words = pa.array([horizon_words(each) for each in minutes.tolist()], pa.string()).take(pa.array(places))
     return pc.if_else(pc.is_valid(ahead), words, None), pc.fill_null(pc.less(ahead, 0), False)
 

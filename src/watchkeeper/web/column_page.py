@@ -11,7 +11,7 @@ import numpy as np
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop, ngettext
 
-from watchkeeper.analysis.columns import COARSE_LEVELS, ColumnDays, ColumnHistory, Floats, Ints, short_name
+from watchkeeper.analysis.columns import COARSE_LEVELS, OWN_AFTER, ColumnDays, ColumnHistory, Floats, Ints, short_name
 from watchkeeper.analysis.drift import ColumnDrift, DriftLimits, column_drifts, psi_by_day, weighted_drift
 from watchkeeper.analysis.scale import scale_changes
 from watchkeeper.analysis.shapes import shape
@@ -143,7 +143,7 @@ class Page:
     @property
     def by_hour(self) -> bool:
         """Whether each hour is compared with the same one of the first week."""
-        return self.history.cut is Cut.HOUR and self.learned > self.history.learned
+        return self.history.cut is Cut.HOUR and self.learned >= self.history.learned + OWN_AFTER
 
     @property
     def learning(self) -> str:

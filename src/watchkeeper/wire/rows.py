@@ -18,7 +18,7 @@ RowId = Annotated[
     BeforeValidator(lambda given: str(given) if isinstance(given, int) and not isinstance(given, bool) else given),
     Field(min_length=1, max_length=200),
 ]
-MOST_FEATURES = 500  # that have an importance
+MOST_FEATURES = 2000  # that have an importance
 Scalar = str | bool | int | float | None
 Feature = Scalar | list[float | None]
 
@@ -111,7 +111,7 @@ class TrainingRow(_Row):
     metrics: dict[Name, float] = Field(default_factory=dict)
     data_sources: list[Name] = Field(default_factory=list)
     reference: list[dict[str, Feature]] | None = None
-    importances: dict[Name, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict, max_length=MOST_FEATURES)
+    importances: dict[Name, float | None] = Field(default_factory=dict, max_length=MOST_FEATURES)
     validation: list[ValidationRow] | None = None
 
 

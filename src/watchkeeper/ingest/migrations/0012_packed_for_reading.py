@@ -6,7 +6,7 @@ from django.db import migrations
 
 WIDTHS = {"decisions": 6, "classes": 3}
 LZ4 = pa.Codec("lz4_raw")
-AT_ONCE = 1000
+AT_ONCE = 100
 
 
 def repack(apps, schema_editor):
@@ -53,4 +53,4 @@ def _table(blob, width):
 class Migration(migrations.Migration):
     dependencies = [("ingest", "0011_importances")]
 
-    operations = [migrations.RunPython(repack, migrations.RunPython.noop, elidable=True)]
+    operations = [migrations.RunPython(repack, elidable=True)]

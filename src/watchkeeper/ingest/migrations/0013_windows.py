@@ -21,6 +21,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='columnprofile',
+            name='changed_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='columnprofile',
+            name='counted_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='columnprofile',
             name='part',
             field=models.CharField(blank=True, max_length=200),
         ),
