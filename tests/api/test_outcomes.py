@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 
 from tests.platform import Platform
-from tests.risks.story import LabelledModel, scored_row
+from tests.risks.story import LabelledModel, scored_row, sized_row
 from watchkeeper.analysis.estimates import estimator_of
 from watchkeeper.core.clock import ManualClock
 from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.relations import want_relations
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
 
@@ -130,13 +131,39 @@ def test_why_nothing_is_estimated(platform: Platform, api: Client, days: int, qu
     assert (answer["reason"], answer["items"], answer["record"]) == (reason, [], None)
 
 
-def test_a_regression_has_no_estimate_and_its_audits_can_be_listed(platform: Platform, api: Client) -> None:
+def test_the_errors_of_a_regression_are_estimated_in_the_same_shape(platform: Platform, api: Client, clock: ManualClock) -> None:
+    clock.advance(timedelta(days=START_DAYS - 46))
     model = platform.register(problem_type="regression")
-    LabelledModel(platform, model).days(10, row=lambda rng: {"prediction": 1.0, "label": float(rng.normal(1, 1))})
+    labelled = LabelledModel(platform, model, delay=timedelta(days=4))
+    labelled.days(34, row=sized_row())
+    want_relations(model, now=clock.now())  # as the first call does, by the real clock
+    first = api.get(f"/api/v1/models/{model.id}/estimates").json()
+    labelled.days(10, row=sized_row())
+
+    answer, other = (api.get(f"/api/v1/models/{model.id}/estimates?window=1{query}").json() for query in ("", "&metric=bias"))
+
+    assert (first["metric"], first["reason"]) == ("mean_absolute_error", "not learned yet")
+    assert (answer["metric"], answer["reason"], answer["is_distrusted"]) == ("mean_absolute_error", None, False)
+    assert [entry["is_hit"] for entry in answer["record"]["tested"]] == [True]
+    assert answer["learned"]["r_squared"] > 0.1
+    assert answer["learned"]["reference"]["validity"] == "ok"
+    last = answer["items"][-1]
+    assert (last["is_mature"], last["realised"]["estimate"]) == (False, None)
+    assert last["estimated"]["low"] < last["estimated"]["estimate"] < last["estimated"]["high"]
+    assert (last["estimated"]["validity"], last["estimated"]["label_sd"], last["estimated"]["n"]) == ("ok", None, 120)
+    assert (other["reason"], other["items"]) == ("not told by predictions", [])
+
+
+def test_a_constant_has_no_estimate_and_its_audits_can_be_listed(platform: Platform, api: Client, clock: ManualClock) -> None:
+    model = platform.register(problem_type="regression")
+    labelled = LabelledModel(platform, model)
+    labelled.days(28, row=lambda rng: {"prediction": 1.0, "label": float(rng.normal(1, 1))})
+    want_relations(model, now=clock.now())
+    platform.work(minutes=2)
 
     answer = api.get(f"/api/v1/models/{model.id}/estimates").json()
 
-    assert (answer["metric"], answer["reason"]) == ("mean_absolute_error", "not binary")
+    assert (answer["metric"], answer["reason"]) == ("mean_absolute_error", "no better than a constant")
     assert api.get(f"/api/v1/models/{model.id}/audits").json() == {"items": []}
 
 

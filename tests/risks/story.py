@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -127,3 +128,16 @@ def scored_row(rng: Generator, truth: Callable[[float], float] = float) -> dict[
     """A row of a binary model, with its label."""
     score = float(rng.uniform())
     return {"score": score, "prediction": score >= 0.5, "label": bool(rng.uniform() < truth(score))}
+
+
+def sized_row(*, rows: int = 120, large: float | None = None, louder: float = 1.0) -> Callable[[Generator], dict[str, Any]]:  # Any: JSON
+    """Rows of a regression, with their labels: errors are a tenth of what is predicted, times `louder`. The share of large predictions is `large`, or
+    changes with every `rows`."""
+    turns = count()
+
+    def row(rng: Generator) -> dict[str, Any]:  # Any: JSON
+        share = 0.2 + 0.05 * (5 * (next(turns) // rows) % 7) if large is None else large
+        prediction = float(rng.uniform(80, 100) if rng.uniform() < share else rng.uniform(10, 30))
+        return {"prediction": prediction, "label": prediction * (1 + 0.1 * louder * float(rng.normal()))}
+
+    return row

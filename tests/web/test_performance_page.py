@@ -12,7 +12,7 @@ from django.test import Client
 from numpy.random import Generator
 
 from tests.platform import Platform
-from tests.risks.story import LabelledModel, scored_row
+from tests.risks.story import LabelledModel, scored_row, sized_row
 from tests.web.reading import said
 from tests.web.test_relation import off_in_old_age
 from watchkeeper.ingest.models import OutcomeProfile
@@ -104,6 +104,58 @@ def test_a_regression_shows_its_errors(owner: Client, platform: Platform) -> Non
 
     assert "<b>bias " in html
     assert "estimated from the scores" not in html
+
+
+def regression(platform: Platform) -> LabelledModel:
+    """A month of predictions and labels that come after four days, and are all there."""
+    labelled = LabelledModel(platform, platform.register(problem_type="regression"), delay=timedelta(days=4))
+    labelled.days(34, row=sized_row())
+    return labelled
+
+
+def test_the_errors_of_a_regression_are_estimated_before_labels_arrive(owner: Client, platform: Platform) -> None:
+    labelled = regression(platform)
+    assert "is not learned yet: it takes 24 mature days" in read(owner, labelled.model)
+    labelled.days(10, row=sized_row())
+    labelled.days(3, row=sized_row(large=0.9))
+
+    html = read(owner, labelled.model, "?metric=root_mean_squared_error&window=1")
+    weekly = read(owner, labelled.model)
+
+    assert re.search(r"Estimated 8\.[4-9]\d* \(\d\.\d+ to \d+\.?\d*\)", html)
+    assert "2 times against labels" in html
+    assert "100.0 % of them" in html
+    assert "3,360 labels of the reference days" in html
+    assert "Beats a constant" in html
+    assert "Calibrated" not in html
+    assert "estimated from the predictions alone" in html
+    assert "It cannot see that the same inputs have come to mean something else." in html
+    assert re.search(r"<b>mean absolute error .*Estimated \d", weekly, re.DOTALL)
+    assert "Before labels arrive" not in read(owner, labelled.model, "?metric=bias")
+
+
+def test_errors_that_changed_by_themselves_make_the_estimate_distrusted(owner: Client, platform: Platform) -> None:
+    labelled = regression(platform)
+    read(owner, labelled.model)
+    labelled.days(20, row=sized_row(louder=3.0))
+
+    html = read(owner, labelled.model)
+
+    assert "Do not rely on it: the truth missed the last two estimates." in html
+    assert "no longer as wrong as those of their size were" in html
+
+
+def test_predictions_that_do_not_tell_how_wrong_they_are_give_no_estimate(owner: Client, platform: Platform) -> None:
+    model = platform.register(problem_type="regression")
+    labelled = LabelledModel(platform, model)
+    labelled.days(30, row=lambda rng: {"prediction": 100.0, "label": 100.0 + float(rng.normal())})
+    read(owner, model)
+    labelled.days(1, row=lambda rng: {"prediction": 100.0, "label": 100.0 + float(rng.normal())})
+
+    html = read(owner, model)
+
+    assert "does not tell how wrong it will be: the estimate did no better than a constant" in html
+    assert "estimated from the" not in html
 
 
 def test_a_ranking_shows_how_well_its_queries_were_served(owner: Client, platform: Platform) -> None:

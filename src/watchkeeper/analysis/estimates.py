@@ -1,4 +1,5 @@
-"""Performance estimated before labels arrive (CBPE), with the record of how earlier estimates turned out. Binary decisions with scores only.
+"""Performance estimated before labels arrive (CBPE), with the record of how earlier estimates turned out. Binary decisions with scores only: of
+regressions see expected_errors.
 
 Calibration is learned from the reference days of the version in use; until there are some, from the validation rows that came with its training. It is
 learned by the segment field in which segments differ most, if any does.
@@ -6,12 +7,12 @@ learned by the segment field in which segments differ most, if any does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import date
 from enum import StrEnum
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 from scipy.special import chdtrc
@@ -38,7 +39,9 @@ class NotEstimated(StrEnum):
 
     NOT_BINARY = "not binary"
     NOT_TOLD_BY_SCORES = "not told by scores"
+    NOT_TOLD_BY_PREDICTIONS = "not told by predictions"
     NOT_LEARNED = "not learned yet"
+    NO_BETTER = "no better than a constant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,23 @@ class Estimator:
         by_segment = dict(zip(unique := sorted({*names}), self.calibration.probabilities(unique), strict=True)) if names else {}
         return np.array([by_segment[name][code] for name, code in zip(names, score_codes(scores).tolist(), strict=True)])
 
+    def latest(self, metric: str, *, window: int) -> Estimated:
+        """Of the last `window` days; estimates are tested a week at a time at least."""
+        days = tuple(self.history.by_day)[-window:]
+        tested = self.tested(metric, window=max(window, LEAST_TESTED))
+        return Estimated(
+            result=self.estimate(metric, days),
+            first=days[0],
+            last=days[-1],
+            tested=tuple(tested),
+            record=record_of(tested),
+            reference=self.reference(metric),
+            labels=int(score_table(self.learned).labelled),
+            spread=self.spread(metric),
+            field=self.field,
+            is_of_validation=self.is_of_validation,
+        )
+
     def tested(self, metric: str, *, window: int) -> list[Tested]:
         """Every window of mature days since the reference: what would have been estimated, and what came out."""
         return [self._tested(metric, days) for days in windows_of(self.periods, window)]
@@ -100,18 +120,10 @@ class Estimator:
         return Tested(first=days[0], last=days[-1], estimate=self.estimate(metric, days), truth=truth)
 
     def trust(self, metric: str, *, window: int) -> Trust:
-        """What the record says, at the cost of its last windows: two alike in a row decide."""
-        hits: list[bool] = []
-        for days in reversed(list(windows_of(self.periods, window))):
-            tested = self._tested(metric, days)
-            if isfinite(tested.estimate.estimate) and isfinite(tested.truth.estimate):
-                hits.append(tested.is_hit)
-                if hits[-2:-1] == hits[-1:]:
-                    break
-        return trust_after(hits[::-1])
+        return trust_of(self._tested(metric, days) for days in reversed(list(windows_of(self.periods, window))))
 
     def record(self, metric: str, *, window: int) -> TrackRecord:
-        return _record(self.tested(metric, window=window))
+        return record_of(self.tested(metric, window=window))
 
     def spread(self, metric: str) -> float:
         """By how much bands are widened, at least 1; freak days do not count."""
@@ -131,40 +143,23 @@ class Estimator:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimated:
-    """What is estimated for the last closed days, and how such estimates turned out."""
+    """What is estimated for the last closed days, and how such estimates turned out. Of an error `r_squared` tells how much better than a constant."""
 
     result: Result
     first: date
     last: date
     tested: tuple[Tested, ...]
     record: TrackRecord
-    spread: float
-    field: str
     reference: Result
     labels: int
-    is_of_validation: bool
+    spread: float = 1.0
+    field: str = ""
+    is_of_validation: bool = False
+    r_squared: float = nan
 
     @property
     def is_distrusted(self) -> bool:
         return self.record.trust is Trust.DISTRUSTED
-
-
-def estimated(estimator: Estimator, metric: str, *, window: int) -> Estimated:
-    """Of the last `window` days; estimates are tested a week at a time at least."""
-    days = tuple(estimator.history.by_day)[-window:]
-    tested = estimator.tested(metric, window=max(window, LEAST_TESTED))
-    return Estimated(
-        result=estimator.estimate(metric, days),
-        first=days[0],
-        last=days[-1],
-        tested=tuple(tested),
-        record=_record(tested),
-        spread=estimator.spread(metric),
-        field=estimator.field,
-        reference=estimator.reference(metric),
-        labels=int(score_table(estimator.learned).labelled),
-        is_of_validation=estimator.is_of_validation,
-    )
 
 
 def estimator_for(history: SegmentHistory, metric: str) -> Estimator | NotEstimated:
@@ -204,8 +199,19 @@ def estimator_of(history: SegmentHistory) -> Estimator | None:
     return Estimator(history=history, periods=periods, learned=whole, calibration=calibration, field=field, is_of_validation=is_of_validation)
 
 
-def _record(tested: Sequence[Tested]) -> TrackRecord:
+def record_of(tested: Sequence[Tested]) -> TrackRecord:
     return track_record([entry.estimate for entry in tested], [entry.truth.estimate for entry in tested])
+
+
+def trust_of(newest_first: Iterable[Tested]) -> Trust:
+    """The same trust at the cost of the last windows: two alike in a row decide."""
+    hits: list[bool] = []
+    for tested in newest_first:
+        if isfinite(tested.estimate.estimate) and isfinite(tested.truth.estimate):
+            hits.append(tested.is_hit)
+            if hits[-2:-1] == hits[-1:]:
+                break
+    return trust_after(hits[::-1])
 
 
 def _estimate(history: SegmentHistory, field: str, days: Sequence[date], calibration: CalibrationMap, metric: str) -> Estimate:

@@ -42,10 +42,10 @@ def scored(
     positive = rng.binomial(told, np.clip(truth(_SCORES), 0, 1))
     counts = {UNKNOWN: n - told, 1: positive, 0: told - positive}
     cells = np.concatenate([_cells(label, count) for label, count in counts.items()])
-    late = [[label, _bucket(delay), float(counts[label].sum())] for label in (0, 1) if counts[label].sum()]
+    late = [[label, bucket_of(delay), float(counts[label].sum())] for label in (0, 1) if counts[label].sum()]
     return DayOutcomes(
         version=version,
-        day=_TODAY - timedelta(days=back),
+        day=day_back(back),
         field=field,
         segment=segment,
         rows=rows,
@@ -71,13 +71,13 @@ def numbers(
     assert len(sums) == len(NUMBER_SUMS)
     return DayOutcomes(
         version="1",
-        day=_TODAY - timedelta(days=back),
+        day=day_back(back),
         field="",
         segment="",
         rows=rows,
         labelled=rows,
         cells=np.array([sums], dtype=np.float64),
-        delays=np.array([[UNKNOWN, _bucket(0.5), rows]], dtype=np.float64),
+        delays=np.array([[UNKNOWN, bucket_of(0.5), rows]], dtype=np.float64),
     )
 
 
@@ -102,7 +102,12 @@ def _cells(label: int, counts: Ints) -> Floats:
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
 
 
-def _bucket(days: float) -> float:
+def day_back(days: int) -> date:
+    return _TODAY - timedelta(days=days)
+
+
+def bucket_of(days: float) -> float:
+    """That of a delay."""
     return float(np.floor(np.log2(1 + days * 86_400) * OCTAVE))
 
 

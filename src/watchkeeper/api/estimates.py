@@ -1,4 +1,4 @@
-"""Performance as scores tell it before labels arrive, beside what came out, and how far such estimates are to be believed."""
+"""Performance as scores, or the predictions of a regression, tell it before labels arrive, beside what came out, and how far such estimates are to be believed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from django.http import HttpRequest
 from ninja import Router
 
-from watchkeeper.analysis.estimates import Estimated, Estimator, NotEstimated, Tested, estimated, estimator_for
+from watchkeeper.analysis.estimates import Estimated, Estimator, NotEstimated, Tested, estimator_for
+from watchkeeper.analysis.expected_errors import ErrorEstimator, error_estimator_for
 from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
 from watchkeeper.analysis.outcomes import SegmentHistory
 from watchkeeper.analysis.performance import drawn_windows
@@ -19,7 +20,10 @@ from watchkeeper.api.given import WHOLE
 from watchkeeper.api.shapes import estimate, finite, result
 from watchkeeper.core.errors import NotFound
 from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.relations import errors_of, want_errors
 from watchkeeper.registry import queries
+from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
 
 router = Router(tags=["models"])
 Json = dict[str, Any]  # Any: JSON
@@ -33,22 +37,31 @@ def estimates(
     window: Annotated[Literal[1, 7, 28], WHOLE] = 7,
     days: Annotated[Literal[7, 28, 90, 366], WHOLE] = 90,
 ) -> Json:
-    """A metric estimated from the scores alone (CBPE), window by window, beside what came out; binary models only, `reason` says why there is none.
+    """A metric estimated from the scores alone (CBPE), window by window, beside what came out; `reason` says why there is none.
 
+    Of a regression its errors, from how wrong predictions of their size were (DLE): its first call makes a worker count them, `r_squared` is by how much
+    they were foretold better than by a constant. Classes and rankings are not estimated.
     `is_distrusted` once the truth missed two estimates in a row: do not rely on `items` then. `spread` is by how much bands are wider than their two
     parts say, as learned from the reference.
     """
     model = queries.model_for(caller(request).who, id)
     history = segment_histories([model.id], now=clock.now())[model.id]
     chosen = _chosen(history, metric)
-    estimator = estimator_for(history, chosen.name if chosen else "")
+    estimator = _estimator(model, history, chosen.name if chosen else "")
     told: Json = {"metric": chosen.name if chosen else None, "window": window}
     if isinstance(estimator, NotEstimated):
         return told | {"reason": estimator.value, "is_distrusted": False, "last": None, "record": None, "learned": None, "items": []}
     assert chosen
-    found = estimated(estimator, chosen.name, window=window)
+    found = estimator.latest(chosen.name, window=window)
     windows = drawn_windows(history, window=window, since=clock.now() - timedelta(days=days))
     return told | {"reason": None, **_described(found), "items": [_item(history, estimator, chosen, part) for part in windows]}
+
+
+def _estimator(model: RegisteredModel, history: SegmentHistory, metric: str) -> Estimator | ErrorEstimator | NotEstimated:
+    if history.kind is not OutcomeKind.NUMBERS:
+        return estimator_for(history, metric)
+    want_errors({model.id: history}, now=clock.now())
+    return error_estimator_for(history, errors_of(model.id, history.ends), metric)
 
 
 def _chosen(history: SegmentHistory, name: str) -> OutcomeMetric | None:
@@ -79,6 +92,7 @@ def _described(found: Estimated) -> Json:
             "labelled": found.labels,
             "by_segments_of": found.field or None,
             "spread": finite(found.spread),
+            "r_squared": finite(found.r_squared),
             "reference": result(found.reference),
         },
     }
@@ -94,7 +108,7 @@ def _tested(entry: Tested) -> Json:
     }
 
 
-def _item(history: SegmentHistory, estimator: Estimator, metric: OutcomeMetric, days: Sequence[date]) -> Json:
+def _item(history: SegmentHistory, estimator: Estimator | ErrorEstimator, metric: OutcomeMetric, days: Sequence[date]) -> Json:
     return {
         "first_day": days[0].isoformat(),
         "last_day": days[-1].isoformat(),

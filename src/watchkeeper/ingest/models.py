@@ -362,6 +362,7 @@ class RelationProfile(models.Model):
     version = models.CharField(max_length=200, blank=True)
     day = models.DateField()
     sums = models.BinaryField()
+    errors = models.BinaryField(null=True)  # of a regression, by the places of its prediction
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["bins", "day", "version"], name="relation_profile_once")]

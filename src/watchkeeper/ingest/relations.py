@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from django.db import transaction
 
+from watchkeeper.analysis.expected_errors import ErrorDays
 from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.relations import Related, Relations
 from watchkeeper.core.settings import settings
@@ -24,7 +25,16 @@ from watchkeeper.telemetry.days import DAY, local_day
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
-from watchkeeper.telemetry.relations import KINDS, SUMS, day_relations, pack_relations, relation_layout, unpack_relations
+from watchkeeper.telemetry.relations import (
+    KINDS,
+    SUMS,
+    day_relations,
+    pack_relations,
+    prediction_bins,
+    relation_layout,
+    unpack_errors,
+    unpack_relations,
+)
 
 STREAM = "relations"
 FILLED = 120 * DAY  # how far back days are counted when relations become wanted, beside those of the reference
@@ -79,6 +89,28 @@ def relations_of(model: UUID, days: Collection[date], *, feature: str = "") -> R
     return Relations(layout=chosen, days=tuple(sorted(found)), sums=sums)
 
 
+def want_errors(histories: Mapping[UUID, OutcomeHistory], *, now: datetime) -> None:
+    """The same for those of these models that are regressions. Those that are counted already stay as they are."""
+    numbers = [id for id, history in histories.items() if history.kind is OutcomeKind.NUMBERS]
+    known = WantedRelations.objects.filter(model__in=numbers).values("model")
+    for model in RegisteredModel.objects.filter(id__in=numbers).exclude(id__in=known):
+        want_relations(model, now=now)
+
+
+def errors_of(model: UUID, days: Collection[date]) -> ErrorDays:
+    """What is counted of these days by prediction, all versions together."""
+    bins = _bins(model)
+    column = prediction_bins(Layout.from_json(bins.columns)) if bins else None
+    sums: dict[date, np.ndarray] = {}
+    if column:
+        stored = RelationProfile.objects.filter(bins=bins, day__in=days)
+        for day, blob in stored.values_list("day", "errors").iterator():
+            if blob is not None:
+                counted = unpack_errors(column, bytes(blob))
+                sums[day] = sums[day] + counted if day in sums else counted
+    return ErrorDays(column=column, sums=sums)
+
+
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:
     model, bins = RegisteredModel.objects.only("timezone", "problem_type").get(id=model_id), _bins(model_id)
     if bins is None:
@@ -87,16 +119,33 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
     _follow_bins(model, bins, now)
     kind, zone, dirty = outcome_kind(model), ZoneInfo(model.timezone), due_days(model_id, Of.RELATIONS, now=now)
     days, counted = [mark.day for mark in dirty], []
+    said = prediction_bins(Layout.from_json(bins.columns)) if kind is OutcomeKind.NUMBERS else None
     if kind in KINDS and days:
-        again = has_duplicates(model_id, days, zone)
-        label_days = settings().label_days
-        counted = day_relations(engine, telemetry, model_id, _layout(bins), OutcomeKind(kind), days, zone, label_days=label_days, last_only=again)
+        counted = day_relations(
+            engine,
+            telemetry,
+            model_id,
+            _layout(bins),
+            OutcomeKind(kind),
+            days,
+            zone,
+            label_days=settings().label_days,
+            last_only=has_duplicates(model_id, days, zone),
+            said=said,
+        )
     with transaction.atomic():
         if not still_ours():
             return 0
         RelationProfile.objects.filter(bins=bins, day__in=days).delete()
         RelationProfile.objects.bulk_create(
-            RelationProfile(bins=bins, version=entry.version[:200], day=entry.day, sums=pack_relations(entry.sums)) for entry in counted
+            RelationProfile(
+                bins=bins,
+                version=entry.version[:200],
+                day=entry.day,
+                sums=pack_relations(entry.sums),
+                errors=pack_relations(entry.errors) if said else None,
+            )
+            for entry in counted
         )
         clear_marks(dirty)
         follow(model_id, STREAM)

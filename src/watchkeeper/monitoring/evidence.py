@@ -21,6 +21,7 @@ from django.db.models.functions import Cast
 
 from watchkeeper.analysis.columns import LOOKED_BACK as COLUMNS_BACK
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, short_name
+from watchkeeper.analysis.expected_errors import ErrorHistory
 from watchkeeper.analysis.multivariate import LOOKED_BACK as MOMENTS_BACK
 from watchkeeper.analysis.multivariate import MomentHistory
 from watchkeeper.analysis.outcomes import LOOKED_BACK as OUTCOMES_BACK
@@ -34,6 +35,7 @@ from watchkeeper.ingest.moments import moment_histories, want_moments
 from watchkeeper.ingest.outcomes import outcome_histories, segment_histories
 from watchkeeper.ingest.places import place_links
 from watchkeeper.ingest.points import past_points, recent_points
+from watchkeeper.ingest.relations import errors_of, want_errors
 from watchkeeper.monitoring.models import Outage
 from watchkeeper.registry import queries as registry
 from watchkeeper.registry.models import RegisteredModel
@@ -232,6 +234,17 @@ def _segment_histories(models: Collection[UUID], now: datetime, back: timedelta)
     return segment_histories(models, now=now, back=OUTCOMES_BACK + back)
 
 
+def _error_histories(models: Collection[UUID], now: datetime, back: timedelta) -> Mapping[UUID, Evidence]:
+    """Wanted, counted and read as moments are."""
+    histories = outcome_histories(models, now=now, back=OUTCOMES_BACK + back)
+    if not back:
+        want_errors(histories, now=now)
+    return {
+        id: ErrorHistory(now=now, kind=history.kind, days=history.days, ends=history.ends, errors=errors_of(id, history.ends))
+        for id, history in histories.items()
+    }
+
+
 @prepared
 def _registered(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
     return RegisteredModel.objects.filter(id__among=models).values_list("id", "created_at")
@@ -254,4 +267,5 @@ LOADERS: Mapping[type[Evidence], Loader] = {
     MomentHistory: _moment_histories,
     OutcomeHistory: _outcome_histories,
     SegmentHistory: _segment_histories,
+    ErrorHistory: _error_histories,
 }

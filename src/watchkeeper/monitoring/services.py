@@ -188,6 +188,7 @@ STREAMS_OF: Mapping[str, frozenset[str]] = {
     "MomentHistory": frozenset({"moments"}),
     "OutcomeHistory": frozenset({"outcomes"}),
     "SegmentHistory": frozenset({"outcomes"}),
+    "ErrorHistory": frozenset({"outcomes", "relations"}),
 }
 
 

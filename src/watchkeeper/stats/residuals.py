@@ -1,6 +1,7 @@
 """Expected loss of a window before its labels arrive, from the reference's mean loss by cell (prediction bin x segment). Fits no model of rows.
 
-It is published only when it has foretold past windows better than a constant, and its interval is how far it was off there.
+It is published only when it has foretold past windows better than a constant, and its interval is how far it was off there, as a share of what it told:
+where more is lost, losses scatter more.
 """
 
 from __future__ import annotations
@@ -72,9 +73,16 @@ class LossModel:
         actual, expected, _ = self.foretold
         return np.asarray(actual - expected)
 
+    @property
+    def departures(self) -> Floats:
+        """Residuals as a share of what was expected, without sign; infinite where nothing was and something came."""
+        _, expected, _ = self.foretold
+        far = np.where(self.residuals == 0, 0.0, inf)
+        return np.divide(np.abs(self.residuals), expected, out=far, where=expected > 0)
+
 
 def expected_loss(model: LossModel, counts: ArrayLike, *, least_r_squared: float = 0.0, coverage: float = 0.95) -> Result:
-    """Mean loss of a window with these rows by cell: Σ rows x mean loss of the cell / rows, with the rank interval of past residuals.
+    """Mean loss of a window with these rows by cell: Σ rows x mean loss of the cell / rows, with the rank interval of past departures.
 
     Undefined unless the out-of-time R² is above `least_r_squared`; out of support when over 5 % of the rows lie in cells without reference.
     Preliminary, without bounds, below the 19 foretold windows that a 95 % interval needs.
@@ -90,8 +98,8 @@ def expected_loss(model: LossModel, counts: ArrayLike, *, least_r_squared: float
     refused = _refused(model, window, least_r_squared)
     if refused:
         return Result.missing(refused, n=n, rule=_RULE, assumptions=ASSUMPTIONS)
-    estimate, half = float(window @ model.cells) / n, threshold(np.abs(model.residuals), alpha=1 - coverage)
-    known = Validity.OK if half < inf else Validity.PRELIMINARY
+    estimate, departure = float(window @ model.cells) / n, threshold(model.departures, alpha=1 - coverage)
+    known, half = (Validity.OK, estimate * departure) if departure < inf else (Validity.PRELIMINARY, inf)
     return Result(
         estimate=estimate,
         low=estimate - half,

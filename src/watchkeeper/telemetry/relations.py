@@ -2,6 +2,7 @@
 
 Computed from the log joined with its labels; not stored here. The label and the prediction are numbers: 0 or 1 and the score (the decision as 0 or 1
 where no score is logged) of a binary model, the logged ones of a regression. The residual is label - prediction: above zero the model said too little.
+Of a regression the errors are summed by the places of the prediction itself, too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ SUMS = (
     "n",  # those with a label and a prediction, over which all that follow are summed
     "x", "x_2", "y", "y_2", "prediction", "residual", "residual_2", "residual_4",
 )  # fmt: skip
+ERRORS = ("n_predicted", "n", "absolute", "residual_2")  # by place of the prediction: as above, and the absolute residuals
 KINDS = frozenset({OutcomeKind.DECISIONS, OutcomeKind.NUMBERS})  # classes are no numbers
 MOST_COLUMNS = 100
 MOST_LEVELS = 50
@@ -48,11 +50,18 @@ _PLACE_OF_BATCH = 2**31
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DayRelations:
-    """What was summed of one version on one day: of shape (len(SUMS), layout.width), the columns of the layout one after the other."""
+    """What was summed of one version on one day: of shape (len(SUMS), layout.width), the columns of the layout one after the other.
+
+    `errors` has shape (len(ERRORS), places of the prediction); no place where they were not asked for.
+    """
 
     version: str
     day: date
     sums: Floats
+    errors: Floats
+
+    def __add__(self, other: DayRelations) -> DayRelations:
+        return replace(self, sums=self.sums + other.sums, errors=self.errors + other.errors)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,11 @@ def relation_layout(layout: Layout) -> Layout:
     return Layout(tuple(_fewer_levels(column) for column in features[:MOST_COLUMNS]))
 
 
+def prediction_bins(layout: Layout) -> ColumnBins | None:
+    """Those of a prediction that is a number."""
+    return next((column for column in layout.columns if column.name == "prediction" and column.kind == "number"), None)
+
+
 def day_relations(
     engine: Engine,
     log: TelemetryLog,
@@ -97,14 +111,15 @@ def day_relations(
     *,
     label_days: int,
     last_only: bool,
+    said: ColumnBins | None = None,
     fetch_at_most: int = FETCH_AT_MOST,
 ) -> list[DayRelations]:
-    """Sums of the days that have rows, by version and day. `last_only` counts each id once, as it was last received.
+    """Sums of the days that have rows, by version and day. `last_only` counts each id once, as it was last received; `said` asks for errors.
 
     The engine joins; the rows are read and summed here, as many days together as have `fetch_at_most` values, a larger day in parts.
     """
     most = max(1, fetch_at_most // (len(layout.columns) + 5))
-    fetch = _Fetch(engine, log, model, layout, kind, label_days, OfRows(last_only=last_only))
+    fetch = _Fetch(engine, log, model, layout, kind, label_days, OfRows(last_only=last_only), said)
     return [found for whole in runs_of(days, zone) for run, rows in fetch.shares(whole, most, zone) for found in fetch.sums(run, rows, most)]
 
 
@@ -130,6 +145,18 @@ def sum_rows(layout: Layout, table: pa.Table, groups: Ints, count: int) -> Float
     return sums
 
 
+def sum_errors(column: ColumnBins, table: pa.Table, groups: Ints, count: int) -> Floats:
+    """Errors of rows at hand by the place of what was said, of shape (count, len(ERRORS), column.places)."""
+    said, y = _usual(table["said"]), _usual(table["y"])
+    places, _ = row_places(replace(column, name="said"), table)
+    at, size = groups * column.places + places, count * column.places
+    known = np.isfinite(said) & np.isfinite(y)
+    residual = y[known] - said[known]
+    found = _sums(at[np.isfinite(said)], {"n_predicted": None}, size)
+    found |= _sums(at[known], {"n": None, "absolute": np.abs(residual), "residual_2": residual**2}, size)
+    return np.stack([found[name].reshape(count, column.places) for name in ERRORS], axis=1).astype(np.float64)
+
+
 def pack_relations(sums: Floats) -> bytes:
     """Sums to 29 binary digits (a relative error of 1e-9; counts up to 500 million are exact), byte by byte of all: zstd halves that."""
     mantissa, exponent = np.frexp(sums)
@@ -140,9 +167,11 @@ def pack_relations(sums: Floats) -> bytes:
 
 def unpack_relations(layout: Layout, blob: bytes, *, only: str = "") -> Floats:
     """What `pack_relations` kept, of all columns or of one; the layout is needed to read it."""
-    body = pa.decompress(blob, decompressed_size=8 * len(SUMS) * layout.width, codec="zstd", asbytes=True)
-    numbers = np.frombuffer(body, dtype=np.uint8).reshape(8, len(SUMS), layout.width)[..., layout.slices[only] if only else slice(None)]
-    return np.ascontiguousarray(np.moveaxis(numbers, 0, -1)).view("<f8")[..., 0]
+    return _unpacked(blob, len(SUMS), layout.width, only=layout.slices[only] if only else slice(None))
+
+
+def unpack_errors(column: ColumnBins, blob: bytes) -> Floats:
+    return _unpacked(blob, len(ERRORS), column.places)
 
 
 @dataclass(frozen=True)
@@ -156,6 +185,7 @@ class _Fetch:
     kind: OutcomeKind
     label_days: int
     of: OfRows
+    said: ColumnBins | None
 
     def shares(self, run: Run, most: int, zone: tzinfo) -> Iterator[tuple[Run, int]]:
         """The days of a run that are read together, with their rows; a day that has more than `most` stays by itself."""
@@ -172,26 +202,28 @@ class _Fetch:
         yield from ((part, sum(rows[each] for each in share)) for part in runs_of(share, zone))
 
     def sums(self, run: Run, rows: int, most: int) -> Iterator[DayRelations]:
-        found: dict[Key, Floats] = {}
+        found: dict[Key, DayRelations] = {}
         parts = -(-rows // most)
         for part in range(parts):
-            for key, sums in self._of_part(run, part, parts):
-                found[key] = found[key] + sums if key in found else sums
-        for (version, day), sums in sorted(found.items()):
-            yield DayRelations(version=version, day=day, sums=sums)
+            for entry in self._of_part(run, part, parts):
+                key = entry.version, entry.day
+                found[key] = found[key] + entry if key in found else entry
+        yield from (found[key] for key in sorted(found))
 
-    def _of_part(self, run: Run, part: int, parts: int) -> Iterator[tuple[Key, Floats]]:
+    def _of_part(self, run: Run, part: int, parts: int) -> Iterator[DayRelations]:
         """An id that comes twice has several labels: the rows are asked for again by the last."""
         table = self._rows(run, self.of, part, parts)
         if pc.count_distinct(table["place"]).as_py() < table.num_rows:
             table = self._rows(run, replace(self.of, last_label_only=True), part, parts)
         versions = table["version"].combine_chunks().dictionary_encode()
         days = table["day"].to_numpy().astype(np.int64)
-        keys, groups = np.unique(versions.indices.to_numpy() * (days.max(initial=0) + 1) + days, return_inverse=True)
-        names = versions.dictionary.to_pylist()
-        for key, sums in zip(keys.tolist(), sum_rows(self.layout, table, groups.ravel(), len(keys)), strict=True):
+        keys, found = np.unique(versions.indices.to_numpy() * (days.max(initial=0) + 1) + days, return_inverse=True)
+        names, groups = versions.dictionary.to_pylist(), found.ravel()
+        summed = sum_rows(self.layout, table, groups, len(keys))
+        errors = sum_errors(self.said, table, groups, len(keys)) if self.said else np.zeros((len(keys), len(ERRORS), 0))
+        for key, of_key, errors_of_key in zip(keys.tolist(), summed, errors, strict=True):
             version, day = divmod(key, int(days.max(initial=0)) + 1)
-            yield (names[version], run.day(day)), sums
+            yield DayRelations(version=names[version], day=run.day(day), sums=of_key, errors=errors_of_key)
 
     def _rows(self, run: Run, of: OfRows, part: int, parts: int) -> pa.Table:
         predictions, labels = (self.log.schema(self.model, stream) for stream in (Stream.PREDICTIONS, Stream.LABELS))
@@ -206,6 +238,12 @@ class _Fetch:
 
 def _sums(at: Ints, weights: Mapping[str, Floats | None], size: int) -> dict[str, NDArray[Any]]:  # Any: whole numbers where nothing is weighed
     return {name: np.bincount(at, weights=of_rows, minlength=size) for name, of_rows in weights.items()}
+
+
+def _unpacked(blob: bytes, rows: int, width: int, *, only: slice = slice(None)) -> Floats:
+    body = pa.decompress(blob, decompressed_size=8 * rows * width, codec="zstd", asbytes=True)
+    numbers = np.frombuffer(body, dtype=np.uint8).reshape(8, rows, width)[..., only]
+    return np.ascontiguousarray(np.moveaxis(numbers, 0, -1)).view("<f8")[..., 0]
 
 
 def _fewer_levels(column: ColumnBins) -> ColumnBins:

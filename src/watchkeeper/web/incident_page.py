@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from watchkeeper import risks
 from watchkeeper.analysis.columns import ColumnHistory
+from watchkeeper.analysis.expected_errors import ErrorHistory
 from watchkeeper.analysis.multivariate import MomentHistory
 from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory
 from watchkeeper.core.evidence import MetricHistory
@@ -120,6 +121,7 @@ def subject_of(incident: Incident) -> Subject:
         MetricHistory: Subject.REPORTED,
         OutcomeHistory: Subject.OUTCOMES,
         SegmentHistory: Subject.OUTCOMES,
+        ErrorHistory: Subject.OUTCOMES,
         ColumnHistory: Subject.COLUMNS,
         MomentHistory: Subject.COLUMNS,
     }

@@ -13,20 +13,22 @@ from django.utils.translation import gettext
 
 from watchkeeper.analysis.audits import Audited, audited
 from watchkeeper.analysis.causes import FeatureShift, Why, feature_shifts, why
-from watchkeeper.analysis.estimates import Estimated, Estimator, estimated, estimator_of
+from watchkeeper.analysis.estimates import Estimated, Estimator, NotEstimated, estimator_of
+from watchkeeper.analysis.expected_errors import LOSSES, ErrorEstimator, error_estimator_for
 from watchkeeper.analysis.metrics import OutcomeMetric, metric_named, metrics_of
 from watchkeeper.analysis.outcomes import SegmentHistory, of_days
 from watchkeeper.analysis.performance import Comparison, compare, drawn_windows
 from watchkeeper.analysis.relations import Bias, Related, biases
 from watchkeeper.ingest import audits
 from watchkeeper.ingest.outcomes import segment_histories
-from watchkeeper.ingest.relations import related, relations_of
+from watchkeeper.ingest.relations import errors_of, related, relations_of
 from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.estimated import ESTIMATORS, Trust
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result
 from watchkeeper.telemetry.horizons import FIELD as HORIZON
 from watchkeeper.telemetry.horizons import horizon_length
+from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 from watchkeeper.web import model_page, present
 from watchkeeper.web.performance_chart import PerformanceChart, Value, performance_svg
@@ -123,6 +125,7 @@ class Page:
     rows: tuple[MetricRow, ...]
     segments: tuple[SegmentRow, ...]
     estimated: Estimated | None
+    not_estimated: str
     why: Why | None
     shifts: tuple[FeatureShift, ...]
     related: Related | None
@@ -138,6 +141,10 @@ class Page:
     @property
     def colour(self) -> str:
         return LIGHTS[self.verdict]
+
+    @property
+    def is_regression(self) -> bool:
+        return self.history.kind is OutcomeKind.NUMBERS
 
     @property
     def trust(self) -> str:
@@ -167,14 +174,14 @@ def page(
     chosen = metric_named(metric, history.kind, history.days) or metric_named("", history.kind, history.days)
     assert chosen
     known = estimator_of(history)
-    estimator = known if chosen.name in ESTIMATORS else None
+    found = related(model, history, window=BIAS_DAYS, now=now)
+    estimator = _estimator(model, history, chosen, known)
     headline = compare(history, chosen, window=window)
     last_days = history.mature[-window:]
     limits = Limits.of(risks)
     tried = known.learned if known and known.is_of_validation else ()
     rows = tuple(_row(history, each, window, limits, tried) for each in metrics_of(history.kind, history.days))
     has_reason = bool(headline) and (explains or any(row.verdict == "worse" for row in rows))
-    found = related(model, history, window=BIAS_DAYS, now=now)
     judged = history.periods.judged[-window:]
     return Page(
         history=history,
@@ -186,15 +193,32 @@ def page(
         last_days=last_days,
         rows=rows,
         segments=tuple(_segment_rows(history, chosen, last_days)),
-        estimated=estimated(estimator, chosen.name, window=window) if estimator else None,
+        estimated=None if isinstance(estimator, NotEstimated) else estimator.latest(chosen.name, window=window),
+        not_estimated=_why_not(estimator) if isinstance(estimator, NotEstimated) and chosen.name in LOSSES else "",
         audits=tuple(audit_rows(model, known)),
         why=why(history, judged, history.periods.reference) if has_reason else None,
         shifts=feature_shifts(found.reference, relations_of(model.id, judged))[:SHOWN_FEATURES] if found and has_reason else (),
         related=found if has_reason else None,
         biases=tuple(_bias_rows(found)) if found else (),
-        charts=_charts(model, history, chosen, estimator, headline, window, widths, now),
+        charts=_charts(model, history, chosen, None if isinstance(estimator, NotEstimated) else estimator, headline, window, widths, now),
         waiting=len(history.by_day) - len(history.mature),
     )
+
+
+def _estimator(
+    model: RegisteredModel, history: SegmentHistory, metric: OutcomeMetric, known: Estimator | None
+) -> Estimator | ErrorEstimator | NotEstimated:
+    """What estimates the metric: scores, of which `known` has learned, or the predictions of a regression."""
+    if history.kind is OutcomeKind.NUMBERS:
+        return error_estimator_for(history, errors_of(model.id, history.ends), metric.name)
+    return known if known and metric.name in ESTIMATORS else NotEstimated.NOT_LEARNED
+
+
+def _why_not(reason: NotEstimated) -> str:
+    """Of an error that could be estimated."""
+    if reason is NotEstimated.NO_BETTER:
+        return gettext("What the model predicts does not tell how wrong it will be: the estimate did no better than a constant.")
+    return gettext("How wrong predictions are is not learned yet: it takes 24 mature days to compare with, counted by prediction.")
 
 
 def _verdict(found: Comparison | None, limits: Limits) -> str:
@@ -256,7 +280,7 @@ def _charts(
     model: RegisteredModel,
     history: SegmentHistory,
     metric: OutcomeMetric,
-    estimator: Estimator | None,
+    estimator: Estimator | ErrorEstimator | None,
     headline: Comparison | None,
     window: int,
     widths: Sequence[int],
