@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from watchkeeper.telemetry.bins import Layout, make_bins
+from watchkeeper.telemetry.bins import UNDER_MINIMUM, Layout, make_bins, row_places
 from watchkeeper.telemetry.days import local_day
 from watchkeeper.telemetry.decode import decode
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.relations import (
+    ERRORS,
     MOST_COLUMNS,
     MOST_LEVELS,
     SUMS,
@@ -24,6 +25,7 @@ from watchkeeper.telemetry.relations import (
     pack_relations,
     relation_layout,
     sum_rows,
+    unpack_errors,
     unpack_relations,
 )
 from watchkeeper.wire import Stream
@@ -149,6 +151,27 @@ def test_random_rows_are_summed_as_numpy_does(tmp_path, relations_of):
             "y_2": (y**2).sum(), "prediction": said.sum(), "residual": e.sum(), "residual_2": (e**2).sum(), "residual_4": (e**4).sum(),
         }
     )  # fmt: skip
+
+
+def test_errors_are_summed_by_the_places_of_the_prediction(tmp_path, relations_of):
+    chance = np.random.default_rng(5)
+    said, y = chance.normal(size=(2, 400))
+    said[:4] = math.nan, math.inf, 1e80, -9.0
+    log, rows = TelemetryLog(tmp_path), rows_of(400, said=lambda n: float(said[n]), features=lambda n: {"x": 1.0})
+    write(log, Stream.PREDICTIONS, rows)
+    write(log, Stream.LABELS, labels_of(rows, lambda n: float(y[n]) if n % 2 else None))
+    (column,) = make_bins(pa.table({"prediction": said[4:]})).columns
+
+    found = relations_of(log, MODEL, layout_of(rows), OutcomeKind.NUMBERS, days_of(rows), UTC, last_only=False, said=column)
+
+    total = dict(zip(ERRORS, unpack_errors(column, pack_relations(sum(day.errors for day in found))), strict=True))
+    places, known = row_places(column, pa.table({"prediction": said}))[0], np.isfinite(said) & (np.abs(said) < 1e70) & (np.arange(400) % 2 == 1)
+    assert {name: sums.sum() for name, sums in total.items()} == pytest.approx(
+        {"n_predicted": 397, "n": known.sum(), "absolute": np.abs(y - said)[known].sum(), "residual_2": ((y - said)[known] ** 2).sum()}
+    )
+    assert total["n"].tolist() == np.bincount(places[known], minlength=column.places).tolist()
+    assert total["residual_2"] == pytest.approx(np.bincount(places[known], weights=((y - said)[known]) ** 2, minlength=column.places))
+    assert total["n_predicted"][UNDER_MINIMUM] == 1
 
 
 def test_a_binary_model_has_its_score_and_its_label_as_0_or_1(tmp_path, relations_of):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from importlib import import_module
 
 import numpy as np
 import pytest
+from django.apps import apps
 
 from tests.platform import Platform
 from watchkeeper.ingest.models import DirtyDay, RelationProfile, WantedRelations
 from watchkeeper.ingest.moments import moment_histories, want_moments
-from watchkeeper.ingest.relations import relations_of, want_relations
+from watchkeeper.ingest.relations import errors_of, relations_of, want_relations
 from watchkeeper.ingest.retention import expire_points
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
@@ -18,11 +20,11 @@ from watchkeeper.wire import Stream
 Rows = list[dict[str, object]]
 
 
-def predict(platform: Platform, model: RegisteredModel, days_ago: int, *, rows: int = 40) -> Rows:
+def predict(platform: Platform, model: RegisteredModel, days_ago: int, *, rows: int = 40, **fields: object) -> Rows:
     at = (platform.clock.now() - timedelta(days=days_ago)).isoformat()
     chance = np.random.default_rng(days_ago)
     sent: Rows = [
-        {"id": f"{days_ago}-{n}", "timestamp": at, "score": 0.5, "features": {"x": float(x), "kind": "ab"[n % 2]}}
+        {"id": f"{days_ago}-{n}", "timestamp": at, "score": 0.5, "features": {"x": float(x), "kind": "ab"[n % 2]}, **fields}
         for n, x in enumerate(chance.normal(size=rows))
     ]
     platform.predict_rows(model, sent)
@@ -203,3 +205,26 @@ def test_a_model_with_vectors_has_the_relations_and_the_moments_of_its_numbers(p
 
     assert labelled(platform, model, 2) == {2: (40, 40)}
     assert moment_histories([model.id], now=platform.clock.now())[model.id].columns == ("f.x", "f.y")
+
+
+def test_what_was_counted_without_errors_is_counted_again_for_regressions(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, other = (trained(platform, name=f"Model {type}", problem_type=type) for type in ("regression", "binary"))
+    for each in (model, other):
+        sent = predict(platform, each, 3, prediction=2.5)
+        label(platform, each, sent, 1.0)
+        count(platform)
+        want_relations(each, now=platform.clock.now())
+    platform.work(minutes=1)
+    assert RelationProfile.objects.filter(errors=None).get().bins.model == other
+    RelationProfile.objects.update(errors=None)
+    assert not errors_of(model.id, [day(platform, 3)]).sums
+
+    migration = import_module("watchkeeper.ingest.migrations.0014_errors_by_prediction")
+    monkeypatch.setattr(migration.timezone, "now", platform.clock.now)  # the border: migrations read the real clock
+    migration.mark(apps, None)
+
+    assert list(DirtyDay.objects.values_list("model_id", "of", "day")) == [(model.id, "relations", day(platform, 3))]
+    platform.work(minutes=1)
+    (sums,) = errors_of(model.id, [day(platform, 3)]).sums.values()
+    assert sums.sum(axis=1).tolist() == [40, 40, pytest.approx(60), pytest.approx(90)]
+    assert not DirtyDay.objects.exists()

@@ -1,7 +1,7 @@
 """Estimated error rise.
 
 A regression or a forecast will turn out to be further off, as far as its own predictions tell before any label is there. A population came for which
-it is less exact: large orders are missed by more than small ones, far horizons by more than near ones.
+it is less exact: large orders, say, are missed by more than small ones.
 From the reference days, whose labels are known, it is learned how wrong predictions of each size are. The predictions of the last `window` closed
 days, labelled or not, then give the error that is to be expected. The band is how far reference days, each foretold from those before it, lay off.
 It fires when the expected error lies above the realised one of the reference by `tolerance`, a share of it, and the whole band does.
