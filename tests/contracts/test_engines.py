@@ -277,8 +277,10 @@ def test_an_engine_relates_features_to_labels_as_the_first_one_does(engine, refe
     names = ("number", "word", "flag", "rate", "whole", LONG + "a")
     layout = relation_layout(make_bins(pa.table({f"f.{name}": [row["features"][name] for row in rows] for name in names})))
 
+    said = next(iter(make_bins(pa.table({"prediction": np.linspace(0, 3, 50)})).columns))
+
     found, expected = (
-        day_relations(each, log, MODEL, layout, kind, DAYS, BERLIN, label_days=400, last_only=last_only, fetch_at_most=fetch_at_most)
+        day_relations(each, log, MODEL, layout, kind, DAYS, BERLIN, label_days=400, last_only=last_only, said=said, fetch_at_most=fetch_at_most)
         for each in (engine, reference)
     )
 
@@ -286,6 +288,8 @@ def test_an_engine_relates_features_to_labels_as_the_first_one_does(engine, refe
     assert [(r.version, r.day) for r in found] == [(r.version, r.day) for r in expected]
     for ours, theirs in zip(found, expected, strict=True):
         assert_close(ours.sums, theirs.sums)
+        assert_close(ours.errors, theirs.errors)
+    assert sum(r.errors[1].sum() for r in found) > 0
     assert sum(r.sums[0, layout.slices["f.flag"]].sum() for r in found) == (270 if last_only else 300)
     assert sum(r.sums[3].sum() for r in found) > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from importlib import import_module
 
@@ -12,9 +13,11 @@ from django.apps import apps
 from tests.platform import Platform
 from watchkeeper.ingest.models import DirtyDay, RelationProfile, WantedRelations
 from watchkeeper.ingest.moments import moment_histories, want_moments
+from watchkeeper.ingest.outcomes import outcome_histories
 from watchkeeper.ingest.relations import errors_of, relations_of, want_relations
 from watchkeeper.ingest.retention import expire_points
 from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.telemetry.relations import Floats
 from watchkeeper.wire import Stream
 
 Rows = list[dict[str, object]]
@@ -207,6 +210,10 @@ def test_a_model_with_vectors_has_the_relations_and_the_moments_of_its_numbers(p
     assert moment_histories([model.id], now=platform.clock.now())[model.id].columns == ("f.x", "f.y")
 
 
+def errors_by_day(platform: Platform, model: RegisteredModel) -> Mapping[date, Floats]:
+    return errors_of(outcome_histories([model.id], now=platform.clock.now()))[model.id].sums
+
+
 def test_what_was_counted_without_errors_is_counted_again_for_regressions(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     model, other = (trained(platform, name=f"Model {type}", problem_type=type) for type in ("regression", "binary"))
     for each in (model, other):
@@ -214,17 +221,16 @@ def test_what_was_counted_without_errors_is_counted_again_for_regressions(platfo
         label(platform, each, sent, 1.0)
         count(platform)
         want_relations(each, now=platform.clock.now())
-    platform.work(minutes=1)
+    platform.work(days=1)
     assert RelationProfile.objects.filter(errors=None).get().bins.model == other
     RelationProfile.objects.update(errors=None)
-    assert not errors_of(model.id, [day(platform, 3)]).sums
+    assert not errors_by_day(platform, model)
 
     migration = import_module("watchkeeper.ingest.migrations.0014_errors_by_prediction")
     monkeypatch.setattr(migration.timezone, "now", platform.clock.now)  # the border: migrations read the real clock
     migration.mark(apps, None)
 
-    assert list(DirtyDay.objects.values_list("model_id", "of", "day")) == [(model.id, "relations", day(platform, 3))]
+    assert list(DirtyDay.objects.values_list("model_id", "of", "day")) == [(model.id, "relations", day(platform, 4))]
     platform.work(minutes=1)
-    (sums,) = errors_of(model.id, [day(platform, 3)]).sums.values()
-    assert sums.sum(axis=1).tolist() == [40, 40, pytest.approx(60), pytest.approx(90)]
+    assert errors_by_day(platform, model)[day(platform, 4)].sum(axis=1).tolist() == [40, 40, pytest.approx(60), pytest.approx(90)]
     assert not DirtyDay.objects.exists()

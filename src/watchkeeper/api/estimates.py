@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from math import isfinite
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Router
@@ -22,7 +23,6 @@ from watchkeeper.core.errors import NotFound
 from watchkeeper.ingest.outcomes import segment_histories
 from watchkeeper.ingest.relations import errors_of, want_errors
 from watchkeeper.registry import queries
-from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 
 router = Router(tags=["models"])
@@ -47,7 +47,7 @@ def estimates(
     model = queries.model_for(caller(request).who, id)
     history = segment_histories([model.id], now=clock.now())[model.id]
     chosen = _chosen(history, metric)
-    estimator = _estimator(model, history, chosen.name if chosen else "")
+    estimator = _estimator(model.id, history, chosen.name if chosen else "")
     told: Json = {"metric": chosen.name if chosen else None, "window": window}
     if isinstance(estimator, NotEstimated):
         return told | {"reason": estimator.value, "is_distrusted": False, "last": None, "record": None, "learned": None, "items": []}
@@ -57,11 +57,11 @@ def estimates(
     return told | {"reason": None, **_described(found), "items": [_item(history, estimator, chosen, part) for part in windows]}
 
 
-def _estimator(model: RegisteredModel, history: SegmentHistory, metric: str) -> Estimator | ErrorEstimator | NotEstimated:
+def _estimator(model: UUID, history: SegmentHistory, metric: str) -> Estimator | ErrorEstimator | NotEstimated:
     if history.kind is not OutcomeKind.NUMBERS:
         return estimator_for(history, metric)
-    want_errors({model.id: history}, now=clock.now())
-    return error_estimator_for(history, errors_of(model.id, history.ends), metric)
+    want_errors({model: history}, now=clock.now())
+    return error_estimator_for(history, errors_of({model: history})[model], metric)
 
 
 def _chosen(history: SegmentHistory, name: str) -> OutcomeMetric | None:

@@ -97,18 +97,19 @@ def want_errors(histories: Mapping[UUID, OutcomeHistory], *, now: datetime) -> N
         want_relations(model, now=now)
 
 
-def errors_of(model: UUID, days: Collection[date]) -> ErrorDays:
-    """What is counted of these days by prediction, all versions together."""
-    bins = _bins(model)
-    column = prediction_bins(Layout.from_json(bins.columns)) if bins else None
-    sums: dict[date, np.ndarray] = {}
-    if column:
-        stored = RelationProfile.objects.filter(bins=bins, day__in=days)
-        for day, blob in stored.values_list("day", "errors").iterator():
-            if blob is not None:
-                counted = unpack_errors(column, bytes(blob))
-                sums[day] = sums[day] + counted if day in sums else counted
-    return ErrorDays(column=column, sums=sums)
+def errors_of(histories: Mapping[UUID, OutcomeHistory]) -> dict[UUID, ErrorDays]:
+    """What is counted of the days of these models by prediction, all versions together."""
+    numbers = [id for id, history in histories.items() if history.kind is OutcomeKind.NUMBERS]
+    newest = {bins.model_id: bins for bins in ProfileBins.objects.filter(model__in=numbers).order_by("number")}
+    columns = {bins.pk: column for bins in newest.values() if (column := prediction_bins(Layout.from_json(bins.columns)))}
+    sums: dict[int, dict[date, np.ndarray]] = {bins: {} for bins in columns}
+    days = {day for id in numbers for day in histories[id].ends}
+    stored = RelationProfile.objects.filter(bins__in=columns, day__in=days)
+    for bins_id, day, blob in stored.values_list("bins", "day", "errors").iterator():
+        if blob is not None:
+            counted, of_bins = unpack_errors(columns[bins_id], bytes(blob)), sums[bins_id]
+            of_bins[day] = of_bins[day] + counted if day in of_bins else counted
+    return {id: ErrorDays(column=columns.get(newest[id].pk), sums=sums.get(newest[id].pk, {})) if id in newest else ErrorDays() for id in histories}
 
 
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:

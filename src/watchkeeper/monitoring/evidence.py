@@ -239,9 +239,9 @@ def _error_histories(models: Collection[UUID], now: datetime, back: timedelta) -
     histories = outcome_histories(models, now=now, back=OUTCOMES_BACK + back)
     if not back:
         want_errors(histories, now=now)
+    errors = errors_of(histories)
     return {
-        id: ErrorHistory(now=now, kind=history.kind, days=history.days, ends=history.ends, errors=errors_of(id, history.ends))
-        for id, history in histories.items()
+        id: ErrorHistory(now=now, kind=history.kind, days=history.days, ends=history.ends, errors=errors[id]) for id, history in histories.items()
     }
 
 

@@ -210,7 +210,7 @@ def _estimator(
 ) -> Estimator | ErrorEstimator | NotEstimated:
     """What estimates the metric: scores, of which `known` has learned, or the predictions of a regression."""
     if history.kind is OutcomeKind.NUMBERS:
-        return error_estimator_for(history, errors_of(model.id, history.ends), metric.name)
+        return error_estimator_for(history, errors_of({model.id: history})[model.id], metric.name)
     return known if known and metric.name in ESTIMATORS else NotEstimated.NOT_LEARNED
 
 
