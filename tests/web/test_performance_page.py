@@ -133,6 +133,12 @@ def test_the_errors_of_a_regression_are_estimated_before_labels_arrive(owner: Cl
     assert re.search(r"<b>mean absolute error .*Estimated \d", weekly, re.DOTALL)
     assert "Before labels arrive" not in read(owner, labelled.model, "?metric=bias")
 
+    labelled.days(1, row=lambda _rng: {"prediction": 500.0, "label": 500.0})
+
+    html = read(owner, labelled.model, "?metric=root_mean_squared_error&window=1")
+    assert "too many rows are unlike those of the reference." in html
+    assert "no: predictions unlike those of the reference" in html
+
 
 def test_errors_that_changed_by_themselves_make_the_estimate_distrusted(owner: Client, platform: Platform) -> None:
     labelled = regression(platform)

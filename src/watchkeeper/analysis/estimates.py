@@ -158,6 +158,10 @@ class Estimated:
     r_squared: float = nan
 
     @property
+    def is_told(self) -> bool:
+        return isfinite(self.result.estimate)
+
+    @property
     def is_distrusted(self) -> bool:
         return self.record.trust is Trust.DISTRUSTED
 
