@@ -238,3 +238,15 @@ def arrow(runs):
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()
+
+
+def test_hours_that_are_sent_long_after_are_there_at_once(platform):
+    model, _ = by_the(platform, "hour")
+    start = platform.clock.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=10)
+    for back in range(9):
+        rows = hour_of(np.random.default_rng(back), start + timedelta(days=back), mean=0)
+        platform.predict_rows(model, rows)
+    platform.work(minutes=1)
+    platform.work(minutes=2)
+
+    assert len(history_of(platform, model).days) == 9

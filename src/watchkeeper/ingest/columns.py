@@ -42,6 +42,7 @@ log = structlog.get_logger()
 FIRST_DAYS = 7  # of a model without a reference, before its bins are frozen
 COUNTED_AGAIN = LOOKED_BACK  # with new bins
 SAMPLE_ROWS = 50_000
+SENT_LATER = timedelta(hours=6)  # after an hour: its rows are history that is sent at once, not some that are on their way
 SETTLES = timedelta(minutes=10)  # after the last row of a run, or the end of an hour: rows may be on their way
 
 
@@ -115,7 +116,8 @@ def _windows(bins: ProfileBins, zone: ZoneInfo, since: date, now: datetime) -> _
     told = _profiles([bins], since).filter(day__gte=begin).values_list("id", "day", "part", "ended_at", "changed_at", "counted_at")
     for id, day, part, ended_at, changed_at, counted_at in told:
         end = ended_at or day_starts(day + DAY, zone)
-        settled = max(end, changed_at or end) + SETTLES
+        is_sent_later = bins.cut == Cut.HOUR and changed_at and changed_at > end + SENT_LATER
+        settled = (end if is_sent_later else max(end, changed_at or end)) + SETTLES
         ends[day, part] = max(end, ends.get((day, part), end))
         ids[day, part].append(id)
         if settled > now or (day in waiting and counted_at and counted_at < end):

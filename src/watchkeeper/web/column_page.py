@@ -149,7 +149,7 @@ class Page:
     def learning(self) -> str:
         """How much is counted and how much it takes, while nothing is judged; else nothing."""
         cut, needed = self.history.cut, self.history.learned
-        if self.judged or self.learned > needed:
+        if self.judged or self.has_reference or self.learned > needed:
             return ""
         counted = _number_of(cut, self.learned)
         if cut is Cut.RUN:
