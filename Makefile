@@ -20,8 +20,9 @@ setup: $(STAMP) $(RUSSIAN).mo ## a virtual environment in .venv with everything
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/python -m compileall -q src bench
 	@touch $(STAMP)
 
 $(RUSSIAN).mo: $(RUSSIAN).po $(STAMP)
@@ -59,7 +60,7 @@ peers: $(ORACLES)/.set-up $(PEERS)/.set-up ## the tools that `make bench` runs b
 
 $(PEERS)/.set-up: bench/evidently.txt $(STAMP)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)/evidently
-	$(BIN)/uv pip install --quiet --python $(PEERS)/evidently/bin/python -r bench/evidently.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(PEERS)/evidently/bin/python -r bench/evidently.txt
 	@touch $@
 
 faults: setup ## the long fault tests: kills, crash points, frozen workers
@@ -70,7 +71,7 @@ oracles: setup $(ORACLES)/.set-up ## against NannyML and statsmodels, installed 
 
 $(ORACLES)/.set-up: tests/oracles/requirements.txt $(STAMP)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ORACLES)
-	$(BIN)/uv pip install --quiet --python $(ORACLES)/bin/python -r tests/oracles/requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(ORACLES)/bin/python -r tests/oracles/requirements.txt
 	@touch $@
 
 docs: setup ## regenerate what is generated

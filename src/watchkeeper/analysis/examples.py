@@ -1,4 +1,4 @@
-"""Made-up histories for the examples of risks: counts drawn bin by bin, at no cost when a risk's file is read."""
+"""Made-up histories for the examples of risks: counts drawn bin by bin."""
 
 from __future__ import annotations
 

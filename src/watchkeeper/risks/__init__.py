@@ -1,7 +1,7 @@
 """Risk types: one file each, found by discovery. File name = key = its page /risks/KEY/ = test name. Knows no Django; a risk never imports a risk.
 
 A file holds its docstring (first line = title, the rest = the page), `NEEDS` (the kind of evidence), `Params`, `DEFAULTS`, `PLAN`, `evaluate`
-and `EXAMPLES`; `MEASURES`, `KINDS` and `PROBLEM_TYPES` where the defaults do not fit; `propose` where it needs parameters that the evidence can tell. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
+and `examples`; `MEASURES`, `KINDS` and `PROBLEM_TYPES` where the defaults do not fit; `propose` where it needs parameters that the evidence can tell. `make new-risk NAME` writes one. Third parties use the entry-point group `watchkeeper.risks`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
 
@@ -99,11 +99,16 @@ class RiskType:
     defaults: Defaults
     plan: tuple[str, ...]
     evaluate: Callable[[Any, Any], Finding | Sequence[Finding]]  # Any: the file's own Evidence and Params, checked by the contract test
-    examples: tuple[Example, ...]
+    make_examples: Callable[[], Sequence[Example]]
     kinds: frozenset[str] = frozenset()
     problem_types: frozenset[str] = frozenset()
     measures: str = "number"
     propose: Callable[[Any], Sequence[Mapping[str, Any]]] | None = None  # Any: the file's own Evidence, JSON of the parameters
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """Made when they are asked for: a process that only evaluates risks does without."""
+        return tuple(self.make_examples())
 
     @property
     def limits(self) -> dict[str, Limit]:
@@ -165,7 +170,7 @@ def get(key: str) -> RiskType:
 
 
 def _build(key: str, module: ModuleType) -> RiskType:
-    parts = ("NEEDS", "Params", "DEFAULTS", "PLAN", "evaluate", "EXAMPLES")
+    parts = ("NEEDS", "Params", "DEFAULTS", "PLAN", "evaluate", "examples")
     title, page = title_and_page("Risk type", key, module, parts=parts, hint="`make new-risk NAME` writes a complete file.")
     return RiskType(
         key=key,
@@ -176,7 +181,7 @@ def _build(key: str, module: ModuleType) -> RiskType:
         defaults=module.DEFAULTS,
         plan=tuple(module.PLAN),
         evaluate=module.evaluate,
-        examples=tuple(module.EXAMPLES),
+        make_examples=module.examples,
         kinds=frozenset(getattr(module, "KINDS", ())),
         problem_types=frozenset(getattr(module, "PROBLEM_TYPES", ())),
         measures=getattr(module, "MEASURES", "number"),

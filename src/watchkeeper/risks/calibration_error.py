@@ -99,12 +99,13 @@ def _days(off: float = 0.0, *, slope: float = 1.0, rows: int = 1000, days: int =
     return outcome_history([day(back) for back in range(1, days + 1)])
 
 
-EXAMPLES = (
-    Example(title=N_("probabilities that are right"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("probabilities ten points too high"), evidence=_days(0.1), outcome=Outcome.FIRED),
-    Example(title=N_("probabilities ten points too low"), evidence=_days(-0.1), outcome=Outcome.FIRED),
-    Example(title=N_("right on average, and too extreme"), evidence=_days(slope=0.4), outcome=Outcome.FIRED),
-    Example(title=N_("one point off, of which many rows are sure"), evidence=_days(0.01, rows=50_000), outcome=Outcome.QUIET),
-    Example(title=N_("five days with labels"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("probabilities that are right"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("probabilities ten points too high"), evidence=_days(0.1), outcome=Outcome.FIRED),
+        Example(title=N_("probabilities ten points too low"), evidence=_days(-0.1), outcome=Outcome.FIRED),
+        Example(title=N_("right on average, and too extreme"), evidence=_days(slope=0.4), outcome=Outcome.FIRED),
+        Example(title=N_("one point off, of which many rows are sure"), evidence=_days(0.01, rows=50_000), outcome=Outcome.QUIET),
+        Example(title=N_("five days with labels"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )

@@ -93,14 +93,17 @@ def _days(days: int, last: Ints) -> ColumnHistory:
     return history(CONFIDENCE, reference=sure(10_000, seed=99), days=[*usual, last])
 
 
-EXAMPLES = (
-    Example(title=N_("as sure as in the training"), evidence=_days(30, sure(2000, seed=98)), outcome=Outcome.QUIET),
-    Example(title=N_("seven points less sure"), evidence=_days(30, sure(2000, seed=98, mean=0.73)), outcome=Outcome.FIRED),
-    Example(title=N_("seven points surer"), evidence=_days(30, sure(2000, seed=98, mean=0.87)), outcome=Outcome.QUIET),
-    Example(title=N_("two points less sure among very many rows"), evidence=_days(30, sure(200_000, seed=98, mean=0.78)), outcome=Outcome.QUIET),
-    Example(title=N_("fifteen rows on the last day"), evidence=_days(30, sure(15, seed=98, mean=0.73)), outcome=Outcome.UNKNOWN),
-    Example(
-        title=N_("a model whose scores are no probabilities"), evidence=history(SCORE, reference=None, days=[normal(500)]), outcome=Outcome.UNKNOWN
-    ),
-    Example(title=N_("no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("as sure as in the training"), evidence=_days(30, sure(2000, seed=98)), outcome=Outcome.QUIET),
+        Example(title=N_("seven points less sure"), evidence=_days(30, sure(2000, seed=98, mean=0.73)), outcome=Outcome.FIRED),
+        Example(title=N_("seven points surer"), evidence=_days(30, sure(2000, seed=98, mean=0.87)), outcome=Outcome.QUIET),
+        Example(title=N_("two points less sure among very many rows"), evidence=_days(30, sure(200_000, seed=98, mean=0.78)), outcome=Outcome.QUIET),
+        Example(title=N_("fifteen rows on the last day"), evidence=_days(30, sure(15, seed=98, mean=0.73)), outcome=Outcome.UNKNOWN),
+        Example(
+            title=N_("a model whose scores are no probabilities"),
+            evidence=history(SCORE, reference=None, days=[normal(500)]),
+            outcome=Outcome.UNKNOWN,
+        ),
+        Example(title=N_("no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -117,16 +117,17 @@ def _days(*, sd: float = 1.0, width: float = 3.29, rows: int = 200, days: int = 
     return outcome_history(entries, kind=OutcomeKind.NUMBERS)
 
 
-EXAMPLES = (
-    Example(title=N_("intervals that hold what they promise"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("errors half as large again, intervals as before"), evidence=_days(sd=1.5), outcome=Outcome.FIRED),
-    Example(title=N_("one point less than promised, of which many rows are sure"), evidence=_days(sd=1.03, rows=5000), outcome=Outcome.QUIET),
-    Example(title=N_("intervals wider than needed"), evidence=_days(width=5.0), outcome=Outcome.QUIET),
-    Example(
-        title=N_("intervals wider than needed, where that fires as well"), evidence=_days(width=5.0), outcome=Outcome.FIRED, params={"over": True}
-    ),
-    Example(title=N_("the first days after a release"), evidence=_days(sd=1.5, days=3), outcome=Outcome.FIRED),
-    Example(title=N_("two labels a day"), evidence=_days(sd=1.5, rows=2), outcome=Outcome.UNKNOWN),
-    Example(title=N_("decisions instead of numbers"), evidence=outcome_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("intervals that hold what they promise"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("errors half as large again, intervals as before"), evidence=_days(sd=1.5), outcome=Outcome.FIRED),
+        Example(title=N_("one point less than promised, of which many rows are sure"), evidence=_days(sd=1.03, rows=5000), outcome=Outcome.QUIET),
+        Example(title=N_("intervals wider than needed"), evidence=_days(width=5.0), outcome=Outcome.QUIET),
+        Example(
+            title=N_("intervals wider than needed, where that fires as well"), evidence=_days(width=5.0), outcome=Outcome.FIRED, params={"over": True}
+        ),
+        Example(title=N_("the first days after a release"), evidence=_days(sd=1.5, days=3), outcome=Outcome.FIRED),
+        Example(title=N_("two labels a day"), evidence=_days(sd=1.5, rows=2), outcome=Outcome.UNKNOWN),
+        Example(title=N_("decisions instead of numbers"), evidence=outcome_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )

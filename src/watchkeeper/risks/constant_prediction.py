@@ -70,11 +70,14 @@ def _usual(column: ColumnDays) -> float:
     return float(counts.max() / counts.sum()) if counts.sum() else 0.0
 
 
-EXAMPLES = (
-    Example(title=N_("scores as different as ever"), evidence=history(SCORE, reference=None, days=[normal(500)]), outcome=Outcome.QUIET),
-    Example(
-        title=N_("every score is the same"), evidence=history(SCORE, reference=None, days=[normal(500, mean=0.01, sd=1e-4)]), outcome=Outcome.FIRED
-    ),
-    Example(title=N_("ten predictions"), evidence=history(SCORE, reference=None, days=[normal(10, mean=0.01, sd=1e-4)]), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("scores as different as ever"), evidence=history(SCORE, reference=None, days=[normal(500)]), outcome=Outcome.QUIET),
+        Example(
+            title=N_("every score is the same"),
+            evidence=history(SCORE, reference=None, days=[normal(500, mean=0.01, sd=1e-4)]),
+            outcome=Outcome.FIRED,
+        ),
+        Example(title=N_("ten predictions"), evidence=history(SCORE, reference=None, days=[normal(10, mean=0.01, sd=1e-4)]), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

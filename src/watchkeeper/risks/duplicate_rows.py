@@ -62,9 +62,10 @@ def _volumes(rows: int, again: int) -> Volumes:
     return Volumes(now=_NOW, windows=(WindowCount(start=start, rows=rows, duplicates=again),), first_at=start)
 
 
-EXAMPLES = (
-    Example(title=N_("every id once"), evidence=_volumes(1000, 0), outcome=Outcome.QUIET),
-    Example(title=N_("a fifth came twice"), evidence=_volumes(1000, 200), outcome=Outcome.FIRED),
-    Example(title=N_("one repeat among forty rows"), evidence=_volumes(39, 1), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no predictions"), evidence=Volumes(now=_NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("every id once"), evidence=_volumes(1000, 0), outcome=Outcome.QUIET),
+        Example(title=N_("a fifth came twice"), evidence=_volumes(1000, 200), outcome=Outcome.FIRED),
+        Example(title=N_("one repeat among forty rows"), evidence=_volumes(39, 1), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no predictions"), evidence=Volumes(now=_NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -122,12 +122,15 @@ def _days(*, days: int = 60, large_days: int = 0, beyond: bool = False, grows: b
     return error_history(made)
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the reference"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("a day of large predictions, of which the model is less sure"), evidence=_days(large_days=2), outcome=Outcome.FIRED),
-    Example(title=N_("predictions larger than any of the reference"), evidence=_days(large_days=2, beyond=True), outcome=Outcome.UNKNOWN),
-    Example(title=N_("errors that are the same whatever is predicted"), evidence=_days(grows=False), outcome=Outcome.UNKNOWN),
-    Example(title=N_("errors that have doubled: the truth missed the estimate twice"), evidence=_days(days=80, louder=2.0), outcome=Outcome.UNKNOWN),
-    Example(title=N_("twenty days with labels"), evidence=_days(days=30), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=error_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the reference"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("a day of large predictions, of which the model is less sure"), evidence=_days(large_days=2), outcome=Outcome.FIRED),
+        Example(title=N_("predictions larger than any of the reference"), evidence=_days(large_days=2, beyond=True), outcome=Outcome.UNKNOWN),
+        Example(title=N_("errors that are the same whatever is predicted"), evidence=_days(grows=False), outcome=Outcome.UNKNOWN),
+        Example(
+            title=N_("errors that have doubled: the truth missed the estimate twice"), evidence=_days(days=80, louder=2.0), outcome=Outcome.UNKNOWN
+        ),
+        Example(title=N_("twenty days with labels"), evidence=_days(days=30), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=error_history([]), outcome=Outcome.UNKNOWN),
+    )

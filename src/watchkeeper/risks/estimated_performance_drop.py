@@ -115,10 +115,13 @@ def _days(*, unsure_days: int = 0, flat: float = 1.0, days: int = 80) -> Segment
     return segment_history([day(back) for back in range(1, days + 1)])
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the reference"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("a day of which the model is less sure"), evidence=_days(unsure_days=2), outcome=Outcome.FIRED),
-    Example(title=N_("scores that have come to mean less: the truth missed the estimate twice"), evidence=_days(flat=0.5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("five days with labels"), evidence=_days(days=15), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=segment_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the reference"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("a day of which the model is less sure"), evidence=_days(unsure_days=2), outcome=Outcome.FIRED),
+        Example(
+            title=N_("scores that have come to mean less: the truth missed the estimate twice"), evidence=_days(flat=0.5), outcome=Outcome.UNKNOWN
+        ),
+        Example(title=N_("five days with labels"), evidence=_days(days=15), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=segment_history([]), outcome=Outcome.UNKNOWN),
+    )

@@ -80,24 +80,25 @@ def _events(**hours_ago: float) -> Events:
     return Events(now=_NOW, registered_at=_NOW - timedelta(days=30), events=logged)
 
 
-EXAMPLES = (
-    Example(title=N_("nothing happened"), evidence=_events(), params={"type": "process_changed"}, outcome=Outcome.QUIET),
-    Example(
-        title=N_("the process was changed three hours ago"),
-        evidence=_events(process_changed=3),
-        params={"type": "process_changed"},
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("the fallback was switched on, and off again"),
-        evidence=_events(fallback_on=3, fallback_off=1),
-        params={"type": "fallback_on", "clears_with": "fallback_off"},
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("the process was changed two days ago"),
-        evidence=_events(process_changed=48),
-        params={"type": "process_changed"},
-        outcome=Outcome.QUIET,
-    ),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("nothing happened"), evidence=_events(), params={"type": "process_changed"}, outcome=Outcome.QUIET),
+        Example(
+            title=N_("the process was changed three hours ago"),
+            evidence=_events(process_changed=3),
+            params={"type": "process_changed"},
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("the fallback was switched on, and off again"),
+            evidence=_events(fallback_on=3, fallback_off=1),
+            params={"type": "fallback_on", "clears_with": "fallback_off"},
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("the process was changed two days ago"),
+            evidence=_events(process_changed=48),
+            params={"type": "process_changed"},
+            outcome=Outcome.QUIET,
+        ),
+    )

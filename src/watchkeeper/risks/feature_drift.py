@@ -68,28 +68,31 @@ def _weighed(*, age: float, income: float) -> ColumnHistory:
     return side_by_side(parts, importances={AGE.name: 0.02, INCOME.name: 1.0})
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
-    Example(title=N_("half a standard deviation higher"), evidence=_days(30, 2000, last=0.5), outcome=Outcome.FIRED),
-    Example(
-        title=N_("a difference that is significant among so many rows, and small"), evidence=_days(30, 200_000, last=0.05), outcome=Outcome.QUIET
-    ),
-    Example(
-        title=N_("a third of a standard deviation higher on the third day after release"), evidence=_days(3, 2000, last=0.33), outcome=Outcome.QUIET
-    ),
-    Example(title=N_("two standard deviations higher on the third day after release"), evidence=_days(3, 2000, last=2.0), outcome=Outcome.FIRED),
-    Example(
-        title=N_("half a standard deviation higher, of the feature that matters most"),
-        evidence=_weighed(age=0.0, income=0.5),
-        params={"least_importance": 0.1},
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("the same of a feature that hardly matters"),
-        evidence=_weighed(age=0.5, income=0.0),
-        params={"least_importance": 0.1},
-        outcome=Outcome.QUIET,
-    ),
-    Example(title=N_("forty rows a day"), evidence=_days(30, 40, last=0.5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
+        Example(title=N_("half a standard deviation higher"), evidence=_days(30, 2000, last=0.5), outcome=Outcome.FIRED),
+        Example(
+            title=N_("a difference that is significant among so many rows, and small"), evidence=_days(30, 200_000, last=0.05), outcome=Outcome.QUIET
+        ),
+        Example(
+            title=N_("a third of a standard deviation higher on the third day after release"),
+            evidence=_days(3, 2000, last=0.33),
+            outcome=Outcome.QUIET,
+        ),
+        Example(title=N_("two standard deviations higher on the third day after release"), evidence=_days(3, 2000, last=2.0), outcome=Outcome.FIRED),
+        Example(
+            title=N_("half a standard deviation higher, of the feature that matters most"),
+            evidence=_weighed(age=0.0, income=0.5),
+            params={"least_importance": 0.1},
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("the same of a feature that hardly matters"),
+            evidence=_weighed(age=0.5, income=0.0),
+            params={"least_importance": 0.1},
+            outcome=Outcome.QUIET,
+        ),
+        Example(title=N_("forty rows a day"), evidence=_days(30, 40, last=0.5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -81,11 +81,12 @@ def _days(labelled: float, *, rows: int = 500, days: int = 60) -> OutcomeHistory
     return outcome_history([scored(back, rows, labelled=labelled if back <= 8 else 0.8) for back in range(1, days)])
 
 
-EXAMPLES = (
-    Example(title=N_("as many labels as always"), evidence=_days(0.8), outcome=Outcome.QUIET),
-    Example(title=N_("half of the labels stay away"), evidence=_days(0.4), outcome=Outcome.FIRED),
-    Example(title=N_("a tenth stays away"), evidence=_days(0.72), outcome=Outcome.QUIET),
-    Example(title=N_("a share that is demanded and not reached"), evidence=_days(0.72), outcome=Outcome.FIRED, params={"least": 0.78}),
-    Example(title=N_("three rows a day"), evidence=_days(0.4, rows=3), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no label ever"), evidence=outcome_history([scored(back, labelled=0.0) for back in range(1, 50)]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("as many labels as always"), evidence=_days(0.8), outcome=Outcome.QUIET),
+        Example(title=N_("half of the labels stay away"), evidence=_days(0.4), outcome=Outcome.FIRED),
+        Example(title=N_("a tenth stays away"), evidence=_days(0.72), outcome=Outcome.QUIET),
+        Example(title=N_("a share that is demanded and not reached"), evidence=_days(0.72), outcome=Outcome.FIRED, params={"least": 0.78}),
+        Example(title=N_("three rows a day"), evidence=_days(0.4, rows=3), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no label ever"), evidence=outcome_history([scored(back, labelled=0.0) for back in range(1, 50)]), outcome=Outcome.UNKNOWN),
+    )

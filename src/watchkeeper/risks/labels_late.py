@@ -74,15 +74,16 @@ def _days(*, since: int = 0, delay: float = 0.5, labelled: float = 0.9, usual: f
     return outcome_history([scored(back, rows, labelled=share(back), delay=delay if back <= since else usual) for back in range(1, 50)])
 
 
-EXAMPLES = (
-    Example(title=N_("labels after half a day, as always"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("no labels for four days"), evidence=_days(since=4, labelled=0.0), outcome=Outcome.FIRED),
-    Example(title=N_("half of the labels are missing"), evidence=_days(since=4, labelled=0.45), outcome=Outcome.FIRED),
-    Example(title=N_("labels after ten days, as always"), evidence=_days(usual=10.0), outcome=Outcome.QUIET),
-    Example(
-        title=N_("labels after twenty days that used to come after ten"), evidence=_days(since=15, usual=10.0, delay=20.0), outcome=Outcome.FIRED
-    ),
-    Example(title=N_("a few less than usual"), evidence=_days(since=4, labelled=0.85), outcome=Outcome.QUIET),
-    Example(title=N_("no label ever"), evidence=_days(since=60, labelled=0.0), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no predictions"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("labels after half a day, as always"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("no labels for four days"), evidence=_days(since=4, labelled=0.0), outcome=Outcome.FIRED),
+        Example(title=N_("half of the labels are missing"), evidence=_days(since=4, labelled=0.45), outcome=Outcome.FIRED),
+        Example(title=N_("labels after ten days, as always"), evidence=_days(usual=10.0), outcome=Outcome.QUIET),
+        Example(
+            title=N_("labels after twenty days that used to come after ten"), evidence=_days(since=15, usual=10.0, delay=20.0), outcome=Outcome.FIRED
+        ),
+        Example(title=N_("a few less than usual"), evidence=_days(since=4, labelled=0.85), outcome=Outcome.QUIET),
+        Example(title=N_("no label ever"), evidence=_days(since=60, labelled=0.0), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no predictions"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )

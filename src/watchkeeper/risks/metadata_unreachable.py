@@ -84,13 +84,15 @@ def _passport(*links: Link) -> Passport:
 _REPOSITORY = Link(name="repository", url="https://git.example/churn", checked_at=_HOUR_AGO)
 _LOST_PAGE = Link(name="documentation", url="https://wiki.example/churn", checked_at=_HOUR_AGO, failing_since=_DAYS_AGO, failure="404 Not Found")
 
-EXAMPLES = (
-    Example(title=N_("the repository answers"), evidence=_passport(_REPOSITORY), outcome=Outcome.QUIET),
-    Example(title=N_("the documentation was deleted three days ago"), evidence=_passport(_REPOSITORY, _LOST_PAGE), outcome=Outcome.FIRED),
-    Example(title=N_("no link is registered"), evidence=_passport(), outcome=Outcome.UNKNOWN),
-    Example(
-        title=N_("a link was registered a moment ago"),
-        evidence=_passport(Link(name="repository", url="https://git.example/churn")),
-        outcome=Outcome.UNKNOWN,
-    ),
-)
+
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("the repository answers"), evidence=_passport(_REPOSITORY), outcome=Outcome.QUIET),
+        Example(title=N_("the documentation was deleted three days ago"), evidence=_passport(_REPOSITORY, _LOST_PAGE), outcome=Outcome.FIRED),
+        Example(title=N_("no link is registered"), evidence=_passport(), outcome=Outcome.UNKNOWN),
+        Example(
+            title=N_("a link was registered a moment ago"),
+            evidence=_passport(Link(name="repository", url="https://git.example/churn")),
+            outcome=Outcome.UNKNOWN,
+        ),
+    )

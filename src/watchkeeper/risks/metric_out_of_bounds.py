@@ -231,41 +231,42 @@ def _history(*values: float, metric: str = "roc_auc", unit: str = "", baseline: 
     )
 
 
-EXAMPLES = (
-    Example(
-        title=N_("ROC-AUC is inside its bounds"),
-        evidence=_history(0.82, 0.81),
-        params={"metric": "roc_auc", "lower": 0.75, "upper": 0.95},
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("the saved money fell below what was agreed"),
-        evidence=_history(1350.0, 840.0, metric="saved", unit="EUR"),
-        params={"metric": "saved", "lower": 1000},
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("back inside, but not far enough to count as repaired"),
-        evidence=_history(0.71, 0.76),
-        params={"metric": "roc_auc", "lower": 0.75, "clear_lower": 0.78},
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("the error grew by half against the baseline"),
-        evidence=_history(0.21, 0.3, metric="rmse", baseline=0.2),
-        params={"metric": "rmse", "upper": 1.2, "mode": "baseline_ratio"},
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("compared with a baseline that nobody sent"),
-        evidence=_history(0.81),
-        params={"metric": "roc_auc", "lower": -0.05, "mode": "baseline_diff"},
-        outcome=Outcome.UNKNOWN,
-    ),
-    Example(
-        title=N_("no value came yet"),
-        evidence=_history(),
-        params={"metric": "roc_auc", "lower": 0.75},
-        outcome=Outcome.UNKNOWN,
-    ),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(
+            title=N_("ROC-AUC is inside its bounds"),
+            evidence=_history(0.82, 0.81),
+            params={"metric": "roc_auc", "lower": 0.75, "upper": 0.95},
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("the saved money fell below what was agreed"),
+            evidence=_history(1350.0, 840.0, metric="saved", unit="EUR"),
+            params={"metric": "saved", "lower": 1000},
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("back inside, but not far enough to count as repaired"),
+            evidence=_history(0.71, 0.76),
+            params={"metric": "roc_auc", "lower": 0.75, "clear_lower": 0.78},
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("the error grew by half against the baseline"),
+            evidence=_history(0.21, 0.3, metric="rmse", baseline=0.2),
+            params={"metric": "rmse", "upper": 1.2, "mode": "baseline_ratio"},
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("compared with a baseline that nobody sent"),
+            evidence=_history(0.81),
+            params={"metric": "roc_auc", "lower": -0.05, "mode": "baseline_diff"},
+            outcome=Outcome.UNKNOWN,
+        ),
+        Example(
+            title=N_("no value came yet"),
+            evidence=_history(),
+            params={"metric": "roc_auc", "lower": 0.75},
+            outcome=Outcome.UNKNOWN,
+        ),
+    )

@@ -85,41 +85,44 @@ def _measured(ago: timedelta) -> tuple[Point, ...]:
     return (Point(name="roc_auc", value=0.81, timestamp=_NOW - ago, received_at=_NOW - ago),)
 
 
-EXAMPLES = (
-    Example(
-        title=N_("measured yesterday"),
-        evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, points=_measured(timedelta(days=1)), newest_rows_at=_NOW),
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("measured a month ago, and no new data came since"),
-        evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, points=_measured(timedelta(days=30)), newest_rows_at=_NOW - timedelta(days=31)),
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("predictions come every day, the last metric is nine days old"),
-        evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, points=_measured(timedelta(days=9)), newest_rows_at=_NOW),
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("predictions come, but in three months nobody measured"),
-        evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, newest_rows_at=_NOW),
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("measured eight days ago, and the platform itself was down for two of them"),
-        evidence=MetricHistory(
-            now=_NOW,
-            registered_at=_REGISTERED,
-            points=_measured(timedelta(days=8)),
-            newest_rows_at=_NOW,
-            outages=((_NOW - timedelta(days=5), _NOW - timedelta(days=3)),),
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(
+            title=N_("measured yesterday"),
+            evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, points=_measured(timedelta(days=1)), newest_rows_at=_NOW),
+            outcome=Outcome.QUIET,
         ),
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("registered yesterday, not measured yet"),
-        evidence=MetricHistory(now=_NOW, registered_at=_NOW - timedelta(days=1), newest_rows_at=_NOW),
-        outcome=Outcome.UNKNOWN,
-    ),
-)
+        Example(
+            title=N_("measured a month ago, and no new data came since"),
+            evidence=MetricHistory(
+                now=_NOW, registered_at=_REGISTERED, points=_measured(timedelta(days=30)), newest_rows_at=_NOW - timedelta(days=31)
+            ),
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("predictions come every day, the last metric is nine days old"),
+            evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, points=_measured(timedelta(days=9)), newest_rows_at=_NOW),
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("predictions come, but in three months nobody measured"),
+            evidence=MetricHistory(now=_NOW, registered_at=_REGISTERED, newest_rows_at=_NOW),
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("measured eight days ago, and the platform itself was down for two of them"),
+            evidence=MetricHistory(
+                now=_NOW,
+                registered_at=_REGISTERED,
+                points=_measured(timedelta(days=8)),
+                newest_rows_at=_NOW,
+                outages=((_NOW - timedelta(days=5), _NOW - timedelta(days=3)),),
+            ),
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("registered yesterday, not measured yet"),
+            evidence=MetricHistory(now=_NOW, registered_at=_NOW - timedelta(days=1), newest_rows_at=_NOW),
+            outcome=Outcome.UNKNOWN,
+        ),
+    )

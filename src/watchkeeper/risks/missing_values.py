@@ -57,10 +57,11 @@ def _days(days: int, rows: int, *, last: float) -> ColumnHistory:
     return history(AGE, reference=normal(10_000, seed=99, nulls=0.02), days=[*usual, normal(rows, seed=98, nulls=last)])
 
 
-EXAMPLES = (
-    Example(title=N_("as many nulls as in the training"), evidence=_days(30, 2000, last=0.02), outcome=Outcome.QUIET),
-    Example(title=N_("a fifth is null"), evidence=_days(30, 2000, last=0.2), outcome=Outcome.FIRED),
-    Example(title=N_("everything is null on the third day after release"), evidence=_days(3, 2000, last=1.0), outcome=Outcome.FIRED),
-    Example(title=N_("four nulls among thirty rows: chance"), evidence=_days(30, 30, last=0.13), outcome=Outcome.QUIET),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("as many nulls as in the training"), evidence=_days(30, 2000, last=0.02), outcome=Outcome.QUIET),
+        Example(title=N_("a fifth is null"), evidence=_days(30, 2000, last=0.2), outcome=Outcome.FIRED),
+        Example(title=N_("everything is null on the third day after release"), evidence=_days(3, 2000, last=1.0), outcome=Outcome.FIRED),
+        Example(title=N_("four nulls among thirty rows: chance"), evidence=_days(30, 30, last=0.13), outcome=Outcome.QUIET),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -87,18 +87,23 @@ def _days(days: int, rows: int, *, has_reference: bool = True, last_correlation:
     return moment_history([*usual, day_of(rows, seed=98, correlation=last_correlation, sd=last_sd)], has_reference=has_reference)
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the training"), evidence=_days(30, 2000), outcome=Outcome.QUIET),
-    Example(
-        title=N_("two features that rose together now go against each other"), evidence=_days(30, 2000, last_correlation=-0.8), outcome=Outcome.FIRED
-    ),
-    Example(title=N_("values that hardly vary any more"), evidence=_days(30, 2000, last_sd=0.3), outcome=Outcome.FIRED),
-    Example(
-        title=N_("a correlation that changed a little among very many rows"), evidence=_days(30, 20000, last_correlation=0.78), outcome=Outcome.QUIET
-    ),
-    Example(
-        title=N_("a correlation that flips on the third day after release"), evidence=_days(3, 500, last_correlation=-0.8), outcome=Outcome.FIRED
-    ),
-    Example(title=N_("forty rows a day"), evidence=_days(30, 40), outcome=Outcome.UNKNOWN),
-    Example(title=N_("the first weeks of a model without a reference"), evidence=_days(20, 500, has_reference=False), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the training"), evidence=_days(30, 2000), outcome=Outcome.QUIET),
+        Example(
+            title=N_("two features that rose together now go against each other"),
+            evidence=_days(30, 2000, last_correlation=-0.8),
+            outcome=Outcome.FIRED,
+        ),
+        Example(title=N_("values that hardly vary any more"), evidence=_days(30, 2000, last_sd=0.3), outcome=Outcome.FIRED),
+        Example(
+            title=N_("a correlation that changed a little among very many rows"),
+            evidence=_days(30, 20000, last_correlation=0.78),
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("a correlation that flips on the third day after release"), evidence=_days(3, 500, last_correlation=-0.8), outcome=Outcome.FIRED
+        ),
+        Example(title=N_("forty rows a day"), evidence=_days(30, 40), outcome=Outcome.UNKNOWN),
+        Example(title=N_("the first weeks of a model without a reference"), evidence=_days(20, 500, has_reference=False), outcome=Outcome.UNKNOWN),
+    )

@@ -66,9 +66,10 @@ def _days(days: int, rows: int, *, last: float) -> ColumnHistory:
     return history(REGION, reference=spread(10_000, (0.5, 0.3, 0.2, 0, 0, 0), seed=99), days=[*usual, today])
 
 
-EXAMPLES = (
-    Example(title=N_("the regions of the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
-    Example(title=N_("a tenth of the rows has a region that nobody knows"), evidence=_days(30, 2000, last=0.1), outcome=Outcome.FIRED),
-    Example(title=N_("one row of two thousand"), evidence=_days(30, 2000, last=0.0005), outcome=Outcome.QUIET),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("the regions of the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
+        Example(title=N_("a tenth of the rows has a region that nobody knows"), evidence=_days(30, 2000, last=0.1), outcome=Outcome.FIRED),
+        Example(title=N_("one row of two thousand"), evidence=_days(30, 2000, last=0.0005), outcome=Outcome.QUIET),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

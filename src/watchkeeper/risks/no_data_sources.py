@@ -52,8 +52,9 @@ def _passport(*sources: str) -> Passport:
     return Passport(now=_NOW, registered_at=_NOW - timedelta(days=30), kind="model", problem_type="binary", data_sources=sources)
 
 
-EXAMPLES = (
-    Example(title=N_("two tables are registered"), evidence=_passport("dwh.clients", "dwh.payments"), outcome=Outcome.QUIET),
-    Example(title=N_("no data source is registered"), evidence=_passport(), outcome=Outcome.FIRED),
-    Example(title=N_("one table, but two are asked for"), evidence=_passport("dwh.clients"), params={"at_least": 2}, outcome=Outcome.FIRED),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("two tables are registered"), evidence=_passport("dwh.clients", "dwh.payments"), outcome=Outcome.QUIET),
+        Example(title=N_("no data source is registered"), evidence=_passport(), outcome=Outcome.FIRED),
+        Example(title=N_("one table, but two are asked for"), evidence=_passport("dwh.clients"), params={"at_least": 2}, outcome=Outcome.FIRED),
+    )

@@ -59,13 +59,15 @@ def _passport(*metrics: DeclaredMetric) -> Passport:
 
 _ROC_AUC = DeclaredMetric(name="roc_auc", kind="technical", direction="higher")
 
-EXAMPLES = (
-    Example(title=N_("ROC-AUC is registered"), evidence=_passport(_ROC_AUC), outcome=Outcome.QUIET),
-    Example(title=N_("no metric is registered"), evidence=_passport(), outcome=Outcome.FIRED),
-    Example(
-        title=N_("a technical metric is registered, a business metric is asked for"),
-        evidence=_passport(_ROC_AUC),
-        params={"kind": "business"},
-        outcome=Outcome.FIRED,
-    ),
-)
+
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("ROC-AUC is registered"), evidence=_passport(_ROC_AUC), outcome=Outcome.QUIET),
+        Example(title=N_("no metric is registered"), evidence=_passport(), outcome=Outcome.FIRED),
+        Example(
+            title=N_("a technical metric is registered, a business metric is asked for"),
+            evidence=_passport(_ROC_AUC),
+            params={"kind": "business"},
+            outcome=Outcome.FIRED,
+        ),
+    )

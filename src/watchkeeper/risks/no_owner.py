@@ -68,14 +68,15 @@ def _passport(*, business: int, technical: int) -> Passport:
     return Passport(now=_NOW, registered_at=registered_at, kind="model", problem_type="binary", business_owners=business, technical_owners=technical)
 
 
-EXAMPLES = (
-    Example(title=N_("one business owner and two technical owners"), evidence=_passport(business=1, technical=2), outcome=Outcome.QUIET),
-    Example(title=N_("the only technical owner has left the company"), evidence=_passport(business=1, technical=0), outcome=Outcome.FIRED),
-    Example(title=N_("registered with a name alone"), evidence=_passport(business=0, technical=0), outcome=Outcome.FIRED),
-    Example(
-        title=N_("a rule set that only needs a business owner"),
-        evidence=_passport(business=1, technical=0),
-        params={"require_technical": False},
-        outcome=Outcome.QUIET,
-    ),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("one business owner and two technical owners"), evidence=_passport(business=1, technical=2), outcome=Outcome.QUIET),
+        Example(title=N_("the only technical owner has left the company"), evidence=_passport(business=1, technical=0), outcome=Outcome.FIRED),
+        Example(title=N_("registered with a name alone"), evidence=_passport(business=0, technical=0), outcome=Outcome.FIRED),
+        Example(
+            title=N_("a rule set that only needs a business owner"),
+            evidence=_passport(business=1, technical=0),
+            params={"require_technical": False},
+            outcome=Outcome.QUIET,
+        ),
+    )

@@ -79,25 +79,27 @@ def _by_timetable(evidence: Heartbeats, heard_at: datetime) -> Finding:
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _REGISTERED = _NOW - timedelta(days=30)
 
-EXAMPLES = (
-    Example(
-        title=N_("a prediction came two minutes ago"),
-        evidence=Heartbeats(
-            now=_NOW, registered_at=_REGISTERED, streams={"predictions": Heartbeat(last_received_at=_NOW - timedelta(minutes=2), rows=1200)}
+
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(
+            title=N_("a prediction came two minutes ago"),
+            evidence=Heartbeats(
+                now=_NOW, registered_at=_REGISTERED, streams={"predictions": Heartbeat(last_received_at=_NOW - timedelta(minutes=2), rows=1200)}
+            ),
+            outcome=Outcome.QUIET,
         ),
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("silent for three hours, half an hour allowed"),
-        evidence=Heartbeats(
-            now=_NOW, registered_at=_REGISTERED, streams={"predictions": Heartbeat(last_received_at=_NOW - timedelta(hours=3), rows=1200)}
+        Example(
+            title=N_("silent for three hours, half an hour allowed"),
+            evidence=Heartbeats(
+                now=_NOW, registered_at=_REGISTERED, streams={"predictions": Heartbeat(last_received_at=_NOW - timedelta(hours=3), rows=1200)}
+            ),
+            params={"silent_for": "30m"},
+            outcome=Outcome.FIRED,
         ),
-        params={"silent_for": "30m"},
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("registered ten minutes ago, nothing sent yet"),
-        evidence=Heartbeats(now=_NOW, registered_at=_NOW - timedelta(minutes=10)),
-        outcome=Outcome.UNKNOWN,
-    ),
-)
+        Example(
+            title=N_("registered ten minutes ago, nothing sent yet"),
+            evidence=Heartbeats(now=_NOW, registered_at=_NOW - timedelta(minutes=10)),
+            outcome=Outcome.UNKNOWN,
+        ),
+    )

@@ -72,9 +72,10 @@ def _days(days: int, rows: int, *, last: float) -> ColumnHistory:
     return history(AGE, reference=normal(10_000, seed=99), days=[*usual, _outside(rows, last, seed=98)])
 
 
-EXAMPLES = (
-    Example(title=N_("everything lies inside"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
-    Example(title=N_("a twentieth lies above the largest value of the training"), evidence=_days(30, 2000, last=0.05), outcome=Outcome.FIRED),
-    Example(title=N_("one row of two thousand"), evidence=_days(30, 2000, last=0.0005), outcome=Outcome.QUIET),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("everything lies inside"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
+        Example(title=N_("a twentieth lies above the largest value of the training"), evidence=_days(30, 2000, last=0.05), outcome=Outcome.FIRED),
+        Example(title=N_("one row of two thousand"), evidence=_days(30, 2000, last=0.0005), outcome=Outcome.QUIET),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -105,18 +105,21 @@ def _errors(error: float) -> OutcomeHistory:
     return outcome_history([numbers(back, error=error if back <= 8 else 0.0) for back in range(1, 60)], kind=OutcomeKind.NUMBERS)
 
 
-EXAMPLES = (
-    Example(title=N_("a week as good as the reference"), evidence=_decisions(0), outcome=Outcome.QUIET),
-    Example(title=N_("a week whose scores say less"), evidence=_decisions(8), outcome=Outcome.FIRED),
-    Example(title=N_("a fall that is sure among so many rows, and small"), evidence=_decisions(8, truth=0.95, rows=50_000), outcome=Outcome.QUIET),
-    Example(title=N_("a limit that is passed"), evidence=_decisions(0), outcome=Outcome.FIRED, params={"limit": 0.9}),
-    Example(title=N_("predictions one unit too high"), evidence=_errors(1.0), outcome=Outcome.FIRED, params={"metric": "mean_absolute_error"}),
-    Example(title=N_("a metric that these labels do not give"), evidence=_errors(0.0), outcome=Outcome.UNKNOWN, params={"metric": "f1"}),
-    Example(title=N_("five days with labels"), evidence=_decisions(0, days=6), outcome=Outcome.UNKNOWN),
-    Example(
-        title=N_("labels that come after two months"),
-        evidence=outcome_history([scored(back, delay=60.0) for back in range(1, 60)]),
-        outcome=Outcome.UNKNOWN,
-    ),
-    Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a week as good as the reference"), evidence=_decisions(0), outcome=Outcome.QUIET),
+        Example(title=N_("a week whose scores say less"), evidence=_decisions(8), outcome=Outcome.FIRED),
+        Example(
+            title=N_("a fall that is sure among so many rows, and small"), evidence=_decisions(8, truth=0.95, rows=50_000), outcome=Outcome.QUIET
+        ),
+        Example(title=N_("a limit that is passed"), evidence=_decisions(0), outcome=Outcome.FIRED, params={"limit": 0.9}),
+        Example(title=N_("predictions one unit too high"), evidence=_errors(1.0), outcome=Outcome.FIRED, params={"metric": "mean_absolute_error"}),
+        Example(title=N_("a metric that these labels do not give"), evidence=_errors(0.0), outcome=Outcome.UNKNOWN, params={"metric": "f1"}),
+        Example(title=N_("five days with labels"), evidence=_decisions(0, days=6), outcome=Outcome.UNKNOWN),
+        Example(
+            title=N_("labels that come after two months"),
+            evidence=outcome_history([scored(back, delay=60.0) for back in range(1, 60)]),
+            outcome=Outcome.UNKNOWN,
+        ),
+        Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )

@@ -46,9 +46,10 @@ def _days(days: int, rows: int, *, last: float) -> ColumnHistory:
     return history(SCORE, reference=None, days=[*usual, normal(rows, mean=last, seed=98)])
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the same weekday of the first weeks"), evidence=_days(36, 3000, last=0.0), outcome=Outcome.QUIET),
-    Example(title=N_("scores are half a standard deviation higher"), evidence=_days(36, 3000, last=0.5), outcome=Outcome.FIRED),
-    Example(title=N_("the first weeks are not over"), evidence=_days(12, 3000, last=0.5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the same weekday of the first weeks"), evidence=_days(36, 3000, last=0.0), outcome=Outcome.QUIET),
+        Example(title=N_("scores are half a standard deviation higher"), evidence=_days(36, 3000, last=0.5), outcome=Outcome.FIRED),
+        Example(title=N_("the first weeks are not over"), evidence=_days(12, 3000, last=0.5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -110,15 +110,16 @@ def _daily(*, days: int, usual: int, today: int) -> Volumes:
     return Volumes(now=_NOW, windows=tuple(hour for hour in hours if hour.rows), first_at=hours[0].start)
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the same day of the weeks before"), evidence=_daily(days=35, usual=480, today=510), outcome=Outcome.QUIET),
-    Example(title=N_("a quarter of the usual"), evidence=_daily(days=35, usual=480, today=120), outcome=Outcome.FIRED),
-    Example(title=N_("nothing at all, where there used to be predictions"), evidence=_daily(days=35, usual=480, today=0), outcome=Outcome.FIRED),
-    Example(
-        title=N_("three times the usual"),
-        evidence=_daily(days=35, usual=480, today=1440),
-        outcome=Outcome.FIRED,
-    ),
-    Example(title=N_("the model predicts for five days only"), evidence=_daily(days=5, usual=480, today=120), outcome=Outcome.UNKNOWN),
-    Example(title=N_("twelve predictions a day"), evidence=_daily(days=35, usual=12, today=2), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the same day of the weeks before"), evidence=_daily(days=35, usual=480, today=510), outcome=Outcome.QUIET),
+        Example(title=N_("a quarter of the usual"), evidence=_daily(days=35, usual=480, today=120), outcome=Outcome.FIRED),
+        Example(title=N_("nothing at all, where there used to be predictions"), evidence=_daily(days=35, usual=480, today=0), outcome=Outcome.FIRED),
+        Example(
+            title=N_("three times the usual"),
+            evidence=_daily(days=35, usual=480, today=1440),
+            outcome=Outcome.FIRED,
+        ),
+        Example(title=N_("the model predicts for five days only"), evidence=_daily(days=5, usual=480, today=120), outcome=Outcome.UNKNOWN),
+        Example(title=N_("twelve predictions a day"), evidence=_daily(days=35, usual=12, today=2), outcome=Outcome.UNKNOWN),
+    )

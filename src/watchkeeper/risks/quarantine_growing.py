@@ -65,17 +65,19 @@ def evaluate(evidence: Quarantine, params: Params) -> Finding:
 
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
-EXAMPLES = (
-    Example(
-        title=N_("three of ten thousand rows were refused"),
-        evidence=Quarantine(now=_NOW, rejected=3, accepted=9997, reasons=("timestamp is outside the years 1970-2149",)),
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("every tenth row was refused, for its amount is text now"),
-        evidence=Quarantine(now=_NOW, rejected=1000, accepted=9000, reasons=("amount was a number and is text",)),
-        outcome=Outcome.FIRED,
-    ),
-    Example(title=N_("five rows came, all were refused"), evidence=Quarantine(now=_NOW, rejected=5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no rows came"), evidence=Quarantine(now=_NOW), outcome=Outcome.UNKNOWN),
-)
+
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(
+            title=N_("three of ten thousand rows were refused"),
+            evidence=Quarantine(now=_NOW, rejected=3, accepted=9997, reasons=("timestamp is outside the years 1970-2149",)),
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("every tenth row was refused, for its amount is text now"),
+            evidence=Quarantine(now=_NOW, rejected=1000, accepted=9000, reasons=("amount was a number and is text",)),
+            outcome=Outcome.FIRED,
+        ),
+        Example(title=N_("five rows came, all were refused"), evidence=Quarantine(now=_NOW, rejected=5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no rows came"), evidence=Quarantine(now=_NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -95,16 +95,17 @@ def _days(days: int, rows: int, *, last: float) -> ColumnHistory:
     return history(UNUSUAL, reference=_rows(10_000, seed=99), days=[*usual, _rows(rows, odd=last, seed=98)])
 
 
-EXAMPLES = (
-    Example(title=N_("as few unusual rows as in the training"), evidence=_days(30, 2000, last=0.002), outcome=Outcome.QUIET),
-    Example(title=N_("a twentieth of the rows is unusual in two features"), evidence=_days(30, 2000, last=0.05), outcome=Outcome.FIRED),
-    Example(title=N_("a third of a point more among very many rows"), evidence=_days(30, 200_000, last=0.005), outcome=Outcome.QUIET),
-    Example(title=N_("two unusual rows of forty"), evidence=_days(30, 40, last=0.05), outcome=Outcome.QUIET),
-    Example(
-        title=N_("three unusual values asked for, of two features"),
-        evidence=_days(30, 2000, last=0.05),
-        params={"least_values": 3},
-        outcome=Outcome.UNKNOWN,
-    ),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("as few unusual rows as in the training"), evidence=_days(30, 2000, last=0.002), outcome=Outcome.QUIET),
+        Example(title=N_("a twentieth of the rows is unusual in two features"), evidence=_days(30, 2000, last=0.05), outcome=Outcome.FIRED),
+        Example(title=N_("a third of a point more among very many rows"), evidence=_days(30, 200_000, last=0.005), outcome=Outcome.QUIET),
+        Example(title=N_("two unusual rows of forty"), evidence=_days(30, 40, last=0.05), outcome=Outcome.QUIET),
+        Example(
+            title=N_("three unusual values asked for, of two features"),
+            evidence=_days(30, 2000, last=0.05),
+            params={"least_values": 3},
+            outcome=Outcome.UNKNOWN,
+        ),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

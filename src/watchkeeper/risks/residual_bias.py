@@ -115,14 +115,15 @@ def _days(off: float = 0.0, *, always: float = 0.0, rows: int = 500, days: int =
     return outcome_history(entries, kind=OutcomeKind.NUMBERS)
 
 
-EXAMPLES = (
-    Example(title=N_("errors that cancel out"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("a week of predictions that are two units too high"), evidence=_days(2.0), outcome=Outcome.FIRED),
-    Example(title=N_("a week of predictions that are two units too low"), evidence=_days(-2.0), outcome=Outcome.FIRED),
-    Example(title=N_("predictions that were always two units too high"), evidence=_days(always=2.0), outcome=Outcome.QUIET),
-    Example(title=N_("half a unit, of which many rows are sure"), evidence=_days(0.5, rows=5000), outcome=Outcome.QUIET),
-    Example(title=N_("two labels a day"), evidence=_days(2.0, rows=2), outcome=Outcome.UNKNOWN),
-    Example(title=N_("decisions instead of numbers"), evidence=outcome_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
-    Example(title=N_("five days with labels"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("errors that cancel out"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("a week of predictions that are two units too high"), evidence=_days(2.0), outcome=Outcome.FIRED),
+        Example(title=N_("a week of predictions that are two units too low"), evidence=_days(-2.0), outcome=Outcome.FIRED),
+        Example(title=N_("predictions that were always two units too high"), evidence=_days(always=2.0), outcome=Outcome.QUIET),
+        Example(title=N_("half a unit, of which many rows are sure"), evidence=_days(0.5, rows=5000), outcome=Outcome.QUIET),
+        Example(title=N_("two labels a day"), evidence=_days(2.0, rows=2), outcome=Outcome.UNKNOWN),
+        Example(title=N_("decisions instead of numbers"), evidence=outcome_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
+        Example(title=N_("five days with labels"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )

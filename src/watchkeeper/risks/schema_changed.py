@@ -65,22 +65,24 @@ def evaluate(evidence: Schemas, params: Params) -> Finding:
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _TRAINED = {"age": "double", "amount": "double", "region": "string"}
 
-EXAMPLES = (
-    Example(
-        title=N_("the columns are those of the training"),
-        evidence=Schemas(now=_NOW, trained=_TRAINED, seen=_TRAINED, seen_at=_NOW),
-        outcome=Outcome.QUIET,
-    ),
-    Example(
-        title=N_("the age is gone, a channel came, the amount became text"),
-        evidence=Schemas(now=_NOW, trained=_TRAINED, seen={"amount": "string", "region": "string", "channel": "string"}, seen_at=_NOW),
-        outcome=Outcome.FIRED,
-    ),
-    Example(
-        title=N_("a new column where new columns are allowed"),
-        evidence=Schemas(now=_NOW, trained=_TRAINED, seen={**_TRAINED, "channel": "string"}, seen_at=_NOW),
-        params={"allow_new": True},
-        outcome=Outcome.QUIET,
-    ),
-    Example(title=N_("no training was logged"), evidence=Schemas(now=_NOW, seen=_TRAINED, seen_at=_NOW), outcome=Outcome.UNKNOWN),
-)
+
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(
+            title=N_("the columns are those of the training"),
+            evidence=Schemas(now=_NOW, trained=_TRAINED, seen=_TRAINED, seen_at=_NOW),
+            outcome=Outcome.QUIET,
+        ),
+        Example(
+            title=N_("the age is gone, a channel came, the amount became text"),
+            evidence=Schemas(now=_NOW, trained=_TRAINED, seen={"amount": "string", "region": "string", "channel": "string"}, seen_at=_NOW),
+            outcome=Outcome.FIRED,
+        ),
+        Example(
+            title=N_("a new column where new columns are allowed"),
+            evidence=Schemas(now=_NOW, trained=_TRAINED, seen={**_TRAINED, "channel": "string"}, seen_at=_NOW),
+            params={"allow_new": True},
+            outcome=Outcome.QUIET,
+        ),
+        Example(title=N_("no training was logged"), evidence=Schemas(now=_NOW, seen=_TRAINED, seen_at=_NOW), outcome=Outcome.UNKNOWN),
+    )

@@ -172,20 +172,21 @@ def _with_all_rows(entries: Sequence[DayOutcomes], kind: OutcomeKind) -> Segment
     return replace(segment_history([replace(entry, field="", segment="") for entry in entries], entries), kind=kind)
 
 
-EXAMPLES = (
-    Example(title=N_("segments that are as good as each other"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("two weeks in which the model knows little of one region"), evidence=_days(0.1), outcome=Outcome.FIRED),
-    Example(title=N_("a region of which it always knew little"), evidence=_days(0.1, always=0.1), outcome=Outcome.QUIET),
-    Example(
-        title=N_("a region of which it always knew little, where known gaps fire as well"),
-        evidence=_days(0.1, always=0.1),
-        outcome=Outcome.FIRED,
-        params={"known_gaps": True},
-    ),
-    Example(title=N_("a gap that is sure among so many rows, and small"), evidence=_days(0.5, rows=10_000), outcome=Outcome.QUIET),
-    Example(title=N_("errors of one region twice as large"), evidence=_errors(2.0), outcome=Outcome.FIRED),
-    Example(title=N_("three labels a day in each segment"), evidence=_days(0.1, rows=3), outcome=Outcome.UNKNOWN),
-    Example(title=N_("a field that is not logged"), evidence=_days(), outcome=Outcome.UNKNOWN, params={"fields": ["channel"]}),
-    Example(title=N_("no segments"), evidence=segment_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
-    Example(title=N_("five days with labels"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("segments that are as good as each other"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("two weeks in which the model knows little of one region"), evidence=_days(0.1), outcome=Outcome.FIRED),
+        Example(title=N_("a region of which it always knew little"), evidence=_days(0.1, always=0.1), outcome=Outcome.QUIET),
+        Example(
+            title=N_("a region of which it always knew little, where known gaps fire as well"),
+            evidence=_days(0.1, always=0.1),
+            outcome=Outcome.FIRED,
+            params={"known_gaps": True},
+        ),
+        Example(title=N_("a gap that is sure among so many rows, and small"), evidence=_days(0.5, rows=10_000), outcome=Outcome.QUIET),
+        Example(title=N_("errors of one region twice as large"), evidence=_errors(2.0), outcome=Outcome.FIRED),
+        Example(title=N_("three labels a day in each segment"), evidence=_days(0.1, rows=3), outcome=Outcome.UNKNOWN),
+        Example(title=N_("a field that is not logged"), evidence=_days(), outcome=Outcome.UNKNOWN, params={"fields": ["channel"]}),
+        Example(title=N_("no segments"), evidence=segment_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
+        Example(title=N_("five days with labels"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
+    )

@@ -131,14 +131,17 @@ def _events(*, ago: timedelta = timedelta(hours=1), **fields: object) -> Events:
     return Events(now=_NOW, registered_at=_NOW - timedelta(days=30), events=(event,))
 
 
-EXAMPLES = (
-    Example(title=N_("all twelve known cases are answered rightly"), evidence=_events(passed=12, failed=0), outcome=Outcome.QUIET),
-    Example(
-        title=N_("two of twelve known cases are answered wrongly"),
-        evidence=_events(passed=10, failed=2, failures=[{"case": 3, "expected": 0.2, "got": 0.9}, {"case": 7, "expected": 0.4, "got": 0.1}]),
-        outcome=Outcome.FIRED,
-    ),
-    Example(title=N_("the check could not load the model"), evidence=_events(error="model file not found"), outcome=Outcome.FIRED),
-    Example(title=N_("the last check passed, five days ago"), evidence=_events(ago=timedelta(days=5), passed=12, failed=0), outcome=Outcome.UNKNOWN),
-    Example(title=N_("nobody checks"), evidence=Events(now=_NOW, registered_at=_NOW - timedelta(days=30)), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("all twelve known cases are answered rightly"), evidence=_events(passed=12, failed=0), outcome=Outcome.QUIET),
+        Example(
+            title=N_("two of twelve known cases are answered wrongly"),
+            evidence=_events(passed=10, failed=2, failures=[{"case": 3, "expected": 0.2, "got": 0.9}, {"case": 7, "expected": 0.4, "got": 0.1}]),
+            outcome=Outcome.FIRED,
+        ),
+        Example(title=N_("the check could not load the model"), evidence=_events(error="model file not found"), outcome=Outcome.FIRED),
+        Example(
+            title=N_("the last check passed, five days ago"), evidence=_events(ago=timedelta(days=5), passed=12, failed=0), outcome=Outcome.UNKNOWN
+        ),
+        Example(title=N_("nobody checks"), evidence=Events(now=_NOW, registered_at=_NOW - timedelta(days=30)), outcome=Outcome.UNKNOWN),
+    )

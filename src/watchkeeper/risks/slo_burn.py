@@ -106,11 +106,12 @@ def _days(*, part: float = 1.0, since: int = 0, rows: int = 1000, days: int = 60
     return outcome_history([day(back) for back in range(1, days + 1)])
 
 
-EXAMPLES = (
-    Example(title=N_("as many good predictions as agreed"), evidence=_days(), outcome=Outcome.QUIET, params={"target": 0.7}),
-    Example(title=N_("a week in which far more are bad"), evidence=_days(part=-0.6, since=7), outcome=Outcome.FIRED, params={"target": 0.7}),
-    Example(title=N_("a target that is missed a little every day"), evidence=_days(), outcome=Outcome.FIRED, params={"target": 0.8}),
-    Example(title=N_("no target: what was usual so far"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("no target and five days"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("as many good predictions as agreed"), evidence=_days(), outcome=Outcome.QUIET, params={"target": 0.7}),
+        Example(title=N_("a week in which far more are bad"), evidence=_days(part=-0.6, since=7), outcome=Outcome.FIRED, params={"target": 0.7}),
+        Example(title=N_("a target that is missed a little every day"), evidence=_days(), outcome=Outcome.FIRED, params={"target": 0.8}),
+        Example(title=N_("no target: what was usual so far"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("no target and five days"), evidence=_days(days=5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )

@@ -81,9 +81,10 @@ def _days(later: int, *, mean: float) -> ColumnHistory:
     return history(AGE, reference=normal(10_000, seed=99), days=[*usual, *(normal(5000, mean=mean, seed=100 + day) for day in range(later))])
 
 
-EXAMPLES = (
-    Example(title=N_("sixty days like the first weeks"), evidence=_days(60, mean=0.0), outcome=Outcome.QUIET),
-    Example(title=N_("sixty days a fifteenth of a standard deviation higher"), evidence=_days(60, mean=0.07), outcome=Outcome.FIRED),
-    Example(title=N_("the first four weeks"), evidence=_days(0, mean=0.0), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("sixty days like the first weeks"), evidence=_days(60, mean=0.0), outcome=Outcome.QUIET),
+        Example(title=N_("sixty days a fifteenth of a standard deviation higher"), evidence=_days(60, mean=0.07), outcome=Outcome.FIRED),
+        Example(title=N_("the first four weeks"), evidence=_days(0, mean=0.0), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

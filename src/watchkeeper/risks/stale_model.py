@@ -64,14 +64,15 @@ def _passport(*, trained_at: datetime | None) -> Passport:
     return Passport(now=_NOW, registered_at=_NOW - timedelta(days=400), kind="model", problem_type="binary", versions=(version,))
 
 
-EXAMPLES = (
-    Example(title=N_("trained last month"), evidence=_passport(trained_at=_NOW - timedelta(days=30)), outcome=Outcome.QUIET),
-    Example(title=N_("trained 200 days ago"), evidence=_passport(trained_at=_NOW - timedelta(days=200)), outcome=Outcome.FIRED),
-    Example(
-        title=N_("trained 30 days ago where two weeks are allowed"),
-        evidence=_passport(trained_at=_NOW - timedelta(days=30)),
-        params={"max_age": "2w"},
-        outcome=Outcome.FIRED,
-    ),
-    Example(title=N_("nobody said when it was trained"), evidence=_passport(trained_at=None), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("trained last month"), evidence=_passport(trained_at=_NOW - timedelta(days=30)), outcome=Outcome.QUIET),
+        Example(title=N_("trained 200 days ago"), evidence=_passport(trained_at=_NOW - timedelta(days=200)), outcome=Outcome.FIRED),
+        Example(
+            title=N_("trained 30 days ago where two weeks are allowed"),
+            evidence=_passport(trained_at=_NOW - timedelta(days=30)),
+            params={"max_age": "2w"},
+            outcome=Outcome.FIRED,
+        ),
+        Example(title=N_("nobody said when it was trained"), evidence=_passport(trained_at=None), outcome=Outcome.UNKNOWN),
+    )

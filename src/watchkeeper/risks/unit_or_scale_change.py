@@ -76,11 +76,12 @@ def _days(days: int, rows: int, *, mean: float, sd: float) -> ColumnHistory:
     return history(AGE, reference=normal(10_000, mean=1.5, sd=0.4, seed=99), days=[*usual, normal(rows, mean=mean, sd=sd, seed=98)])
 
 
-EXAMPLES = (
-    Example(title=N_("the unit it always had"), evidence=_days(30, 2000, mean=1.5, sd=0.4), outcome=Outcome.QUIET),
-    Example(title=N_("the sign turned round"), evidence=_days(30, 2000, mean=-1.5, sd=0.4), outcome=Outcome.FIRED),
-    Example(title=N_("a tenth of what it was"), evidence=_days(30, 2000, mean=0.15, sd=0.04), outcome=Outcome.FIRED),
-    Example(title=N_("ordinary drift: half a unit higher"), evidence=_days(30, 2000, mean=2.0, sd=0.4), outcome=Outcome.QUIET),
-    Example(title=N_("forty rows"), evidence=_days(30, 40, mean=1.5, sd=0.4), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("the unit it always had"), evidence=_days(30, 2000, mean=1.5, sd=0.4), outcome=Outcome.QUIET),
+        Example(title=N_("the sign turned round"), evidence=_days(30, 2000, mean=-1.5, sd=0.4), outcome=Outcome.FIRED),
+        Example(title=N_("a tenth of what it was"), evidence=_days(30, 2000, mean=0.15, sd=0.04), outcome=Outcome.FIRED),
+        Example(title=N_("ordinary drift: half a unit higher"), evidence=_days(30, 2000, mean=2.0, sd=0.4), outcome=Outcome.QUIET),
+        Example(title=N_("forty rows"), evidence=_days(30, 40, mean=1.5, sd=0.4), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no reference and no predictions"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

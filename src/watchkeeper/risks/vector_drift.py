@@ -108,10 +108,11 @@ def _days(days: int, rows: int, *, last: float, missing: float = 0.0) -> ColumnH
     return history(EMBEDDING, reference=normal(5000, seed=99), days=[*usual, normal(rows, mean=last, seed=98, nulls=missing)])
 
 
-EXAMPLES = (
-    Example(title=N_("a day like the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
-    Example(title=N_("vectors half a standard deviation longer"), evidence=_days(30, 2000, last=0.5), outcome=Outcome.FIRED),
-    Example(title=N_("a fifth of the vectors has another dimension"), evidence=_days(30, 2000, last=0.0, missing=0.2), outcome=Outcome.FIRED),
-    Example(title=N_("forty rows a day"), evidence=_days(30, 40, last=0.5), outcome=Outcome.UNKNOWN),
-    Example(title=N_("a model without vectors"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("a day like the training"), evidence=_days(30, 2000, last=0.0), outcome=Outcome.QUIET),
+        Example(title=N_("vectors half a standard deviation longer"), evidence=_days(30, 2000, last=0.5), outcome=Outcome.FIRED),
+        Example(title=N_("a fifth of the vectors has another dimension"), evidence=_days(30, 2000, last=0.0, missing=0.2), outcome=Outcome.FIRED),
+        Example(title=N_("forty rows a day"), evidence=_days(30, 40, last=0.5), outcome=Outcome.UNKNOWN),
+        Example(title=N_("a model without vectors"), evidence=ColumnHistory(now=NOW), outcome=Outcome.UNKNOWN),
+    )

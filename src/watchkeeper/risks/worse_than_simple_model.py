@@ -98,13 +98,14 @@ def _days(sd: float = 1.0, *, naive_sd: float = 2.0, rows: int = 500, days: int 
     return outcome_history(entries, kind=OutcomeKind.NUMBERS)
 
 
-EXAMPLES = (
-    Example(title=N_("errors half as large as those of the simple model"), evidence=_days(), outcome=Outcome.QUIET),
-    Example(title=N_("a week with errors twice as large as those of the simple model"), evidence=_days(4.0), outcome=Outcome.FIRED),
-    Example(title=N_("errors as large as those of the simple model: chance decides which is closer"), evidence=_days(2.0), outcome=Outcome.QUIET),
-    Example(title=N_("better, and not by as much as was asked"), evidence=_days(1.8), outcome=Outcome.FIRED, params={"least_skill": 0.5}),
-    Example(title=N_("the first days after a release"), evidence=_days(4.0, days=3), outcome=Outcome.FIRED),
-    Example(title=N_("two labels a day"), evidence=_days(4.0, rows=2), outcome=Outcome.UNKNOWN),
-    Example(title=N_("decisions instead of numbers"), evidence=outcome_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
-    Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
-)
+def examples() -> tuple[Example, ...]:
+    return (
+        Example(title=N_("errors half as large as those of the simple model"), evidence=_days(), outcome=Outcome.QUIET),
+        Example(title=N_("a week with errors twice as large as those of the simple model"), evidence=_days(4.0), outcome=Outcome.FIRED),
+        Example(title=N_("errors as large as those of the simple model: chance decides which is closer"), evidence=_days(2.0), outcome=Outcome.QUIET),
+        Example(title=N_("better, and not by as much as was asked"), evidence=_days(1.8), outcome=Outcome.FIRED, params={"least_skill": 0.5}),
+        Example(title=N_("the first days after a release"), evidence=_days(4.0, days=3), outcome=Outcome.FIRED),
+        Example(title=N_("two labels a day"), evidence=_days(4.0, rows=2), outcome=Outcome.UNKNOWN),
+        Example(title=N_("decisions instead of numbers"), evidence=outcome_history([scored(back) for back in range(1, 61)]), outcome=Outcome.UNKNOWN),
+        Example(title=N_("no labels"), evidence=outcome_history([]), outcome=Outcome.UNKNOWN),
+    )
