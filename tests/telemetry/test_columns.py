@@ -93,6 +93,24 @@ def test_every_day_of_every_version_is_counted_like_the_rows_at_hand(tmp_path, p
         assert_same(layout, profile.counts, count_rows(layout, features(expected[profile.version, profile.day])))
 
 
+@pytest.mark.parametrize("year", [1970, 2026])
+def test_days_of_utc_end_at_midnight(tmp_path, profiles_of, year):
+    """They are told by the log's folders, the days of other zones by the time of each row."""
+    log, start = TelemetryLog(tmp_path), datetime(year, 12, 31, tzinfo=UTC)
+    steps = {-1: 1.0, 0: 2.0, 1: 2.0, 86_399_999_999: 2.0, 86_400_000_000: 3.0}
+    write(log, [{"id": f"{at}", "timestamp": (start + timedelta(microseconds=at)).isoformat(), "features": {"x": x}} for at, x in steps.items()])
+    layout = make_bins(pa.table({"f.x": [1.0, 2.0, 3.0]}))
+    days = [start.date() + timedelta(days=back) for back in (-1, 0, 1)]
+
+    by_zone = [profiles_of(log, MODEL, layout, days, zone, last_only=False) for zone in (UTC, ZoneInfo("Africa/Abidjan"), ZoneInfo("Etc/GMT+1"))]
+
+    assert [(profile.day, profile.counts.rows, profile.counts.sums[0, 0]) for profile in by_zone[0]] == list(
+        zip(days, (1, 3, 1), (1.0, 6.0, 3.0), strict=True)
+    )
+    assert [(profile.day, profile.counts.rows) for profile in by_zone[1]] == [(profile.day, profile.counts.rows) for profile in by_zone[0]]
+    assert [profile.counts.rows for profile in by_zone[2]] == [3, 2]  # an hour behind: midnight is the evening before
+
+
 def test_of_an_id_that_was_sent_again_the_last_is_counted(tmp_path, profiles_of):
     log, start = TelemetryLog(tmp_path), datetime(2026, 3, 1, tzinfo=UTC)
     first = [{"id": f"{n}", "timestamp": start.isoformat(), "features": {"x": 1.0}} for n in range(10)]

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Reading, Source
-from watchkeeper.telemetry.log import TelemetryLog
+from watchkeeper.telemetry.log import PARTITION, TelemetryLog
 from watchkeeper.telemetry.times import MICROSECOND
 from watchkeeper.wire import Stream
 
@@ -75,6 +75,11 @@ class Run:
     days: tuple[date, ...]
     first: datetime
     end: datetime
+
+    @property
+    def is_utc(self) -> bool:
+        """Whether its days are dates in UTC."""
+        return self.first == day_starts(self.days[0], UTC) and self.end == day_starts(self.days[-1] + DAY, UTC)
 
     def day(self, index: int) -> date:
         """The day of a row by its whole days since `first`. A day of 25 hours is a run of its own: its late hours are still its."""
@@ -135,20 +140,26 @@ def runs_of(days: Collection[date], zone: tzinfo) -> Iterator[Run]:
 
 
 def rows_of_days(log: ir.Table, of: RowsOf, **wanted: ir.Value) -> ir.Table:
-    """The rows of [first, end) with what is wanted of them and what tells them apart. The part is the id of the run, or whole hours since `first`."""
+    """The rows of [first, end) with what is wanted of them and what tells them apart. The part is the id of the run, or whole hours since `first`.
+
+    Where the days are dates in UTC, as the log's folders are, the time of each row need not be read for them: a third of a count.
+    """
     if of.last_only:
         received = log.batch.cast("int64") * 2**31 + log.row
         kept = received == received.max().over(group_by=id_key(log))
         wanted = wanted | {"kept": kept}
     micros = log.timestamp.delta(log["first"], unit="us")  # exact, and three times as fast as seconds since 1970
-    told = {"day": floor(micros / _DAY_MICROS).cast("int32")}
+    at, first, end = log.timestamp, log["first"], log["end"]
+    if PARTITION in log.columns:
+        at, first, end = log[PARTITION], first.date(), end.date()
+    told = {"day": at.delta(first, unit="day").cast("int32") if PARTITION in log.columns else floor(micros / _DAY_MICROS).cast("int32")}
     if of.by_version:
         told["version"] = log.version.fill_null("")
     if of.cut is Cut.HOUR:
         told["part"] = floor(micros / _HOUR_MICROS).cast("int32").cast("string")
     elif of.cut is Cut.RUN:
         told["part"] = log.run_id.fill_null("")
-    within = log.select(**told, inside=(log.timestamp >= log["first"]) & (log.timestamp < log["end"]), **wanted)
+    within = log.select(**told, inside=(at >= first) & (at < end), **wanted)
     within = within.filter(within.inside)
     return within.filter(within.kept) if of.last_only else within
 
@@ -169,7 +180,7 @@ def read(engine: Engine, log: TelemetryLog, model: UUID | str, run: Run, *wanted
     It begins anew when files were compacted away meanwhile.
     """
     for attempt in range(_READS):
-        sources = [_source(log, model, run, stream) for stream in wanted]
+        sources = [_source(log, model, run, stream, by_date=run.is_utc and not place) for place, stream in enumerate(wanted)]
         if not sources[0].files:
             return None
         try:
@@ -204,9 +215,11 @@ def ibis_kind(given: pa.DataType) -> str:
     return "float64"
 
 
-def _source(log: TelemetryLog, model: UUID | str, run: Run, wanted: Wanted) -> Source:
+def _source(log: TelemetryLog, model: UUID | str, run: Run, wanted: Wanted, *, by_date: bool) -> Source:
     first, last = _shifted(run.first, -wanted.before), _shifted(run.end - MICROSECOND, wanted.after)
-    return Source(files=log.files(model, wanted.stream, first, last), columns={**COLUMNS, **wanted.columns})
+    return Source(
+        files=log.files(model, wanted.stream, first, last), columns={**COLUMNS, **({PARTITION: "date"} if by_date else {}), **wanted.columns}
+    )
 
 
 def _shifted(at: datetime, by: timedelta) -> date:

@@ -23,7 +23,15 @@ from watchkeeper.telemetry.engines import Engine, FilesGone, Query, Reading, Sou
 from watchkeeper.telemetry.engines._postgres_sql import VIEW, Shape, compiled, quoted
 from watchkeeper.telemetry.engines.duckdb import rows_of
 
-_TYPES = {"string": "text", "float64": "double precision", "int64": "bigint", "int32": "integer", "boolean": "boolean", "timestamp": "timestamp"}
+_TYPES = {
+    "string": "text",
+    "float64": "double precision",
+    "int64": "bigint",
+    "int32": "integer",
+    "boolean": "boolean",
+    "timestamp": "timestamp",
+    "date": "date",
+}
 _VECTOR = "double precision[]"
 _AT_ONCE = 10_000  # rows
 
