@@ -43,7 +43,7 @@ def test_the_martingale_of_the_case() -> None:
     state, seen = SlowDrift(), []
     for p in (0.1, 0.05, 0.2, 0.9, 0.01):
         state = state.after(p)
-        seen.append(round(state.martingale, 6))
+        seen.append(round(float(state.martingale), 6))
 
     assert seen == [1.0, 1.1188, 1.286308, 0.971931, 1.168538]
 

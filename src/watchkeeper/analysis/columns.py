@@ -267,6 +267,11 @@ class ColumnDays:
         """Counts of shape (..., places) in the bins that drift is told by."""
         return np.asarray(np.add.reduceat(counts, self.groups, axis=-1))
 
+    @cached_property
+    def coarse_counts(self) -> Ints:
+        """Of all windows."""
+        return self.coarse(self.counts)
+
     def ordered(self, counts: Ints) -> Ints:
         """The finite numbers alone, below the bins to above them: what distances along the scale are taken of."""
         return np.asarray(counts[..., : OVER_BINS + 2])

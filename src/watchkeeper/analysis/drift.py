@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Floats, Ints
 from watchkeeper.stats.distances import psi, wasserstein
-from watchkeeper.stats.drift import DriftTest, Spread, Verdict, change_of, judge, learn_spread
+from watchkeeper.stats.drift import DriftTest, Spread, Verdict, change_of, judge_all, learn_spread
 from watchkeeper.stats.multiple import benjamini_hochberg
 
 
@@ -45,8 +45,9 @@ class ColumnDrift:
 def column_drifts(history: ColumnHistory, columns: Collection[str], limits: DriftLimits, *, window: int = 1) -> list[ColumnDrift]:
     """The last `window` days of each column against its reference, those first that moved most by what matters. Empty when no day can be judged."""
     chosen = [history.of(history.columns[name]) for name in columns]
-    judged = [(column, test) for column in chosen if column.bins.kind != "presence" and (test := drift_of(column, limits, window=window))]
-    adjusted = benjamini_hochberg([test.p_value if not np.isnan(test.psi) else np.nan for _, test in judged])
+    judged = [column for column in chosen if column.bins.kind != "presence" and column.is_judged(window)]
+    tests = drifts_of(judged, limits, window=window)
+    adjusted = benjamini_hochberg([test.p_value if not np.isnan(test.psi) else np.nan for test in tests])
     windows = history.names[-window:]
     found = [
         ColumnDrift(
@@ -57,7 +58,7 @@ def column_drifts(history: ColumnHistory, columns: Collection[str], limits: Drif
             adjusted=float(p),
             importance=history.importance_of(column.bins.name),
         )
-        for (column, test), p in zip(judged, adjusted, strict=True)
+        for column, test, p in zip(judged, tests, adjusted, strict=True)
     ]
     return sorted(found, key=lambda drift: (not drift.test.verdict.fires, -drift.weighted, drift.column))
 
@@ -71,15 +72,17 @@ def weighted_drift(drifts: Iterable[ColumnDrift]) -> float:
 
 def drift_of(column: ColumnDays, limits: DriftLimits, *, window: int = 1) -> DriftTest | None:
     """One column by itself; None when it has no day to judge."""
-    if not column.is_judged(window):
-        return None
-    current = column.counts[-window:].sum(axis=0)
-    reference, spread = _expected(column, window)
-    return judge(
-        column.coarse(reference),
-        column.coarse(current),
-        spread,
-        distance=_distance(column, reference, current),
+    return drifts_of([column], limits, window=window)[0] if column.is_judged(window) else None
+
+
+def drifts_of(columns: Sequence[ColumnDays], limits: DriftLimits, *, window: int = 1) -> list[DriftTest]:
+    """Columns of one history that have days to judge."""
+    references = [column.compared(window)[0] for column in columns]
+    return judge_all(
+        [column.coarse(reference) for column, reference in zip(columns, references, strict=True)],
+        [column.coarse_counts[-window:].sum(axis=0) for column in columns],
+        [usual_spread(column, column.coarse_counts[: column.learned(window)], window) for column in columns],
+        distances=_distances(columns, references, window),
         alpha=limits.alpha,
         least_psi=limits.least_psi,
         least_distance=limits.least_distance,
@@ -89,11 +92,6 @@ def drift_of(column: ColumnDays, limits: DriftLimits, *, window: int = 1) -> Dri
 def _final(test: DriftTest, adjusted: float, limits: DriftLimits) -> DriftTest:
     """What is significant by itself and not among so many columns is no drift."""
     return replace(test, verdict=Verdict.NONE) if test.verdict is Verdict.DRIFT and not adjusted < limits.alpha else test
-
-
-def _expected(column: ColumnDays, window: int) -> tuple[Ints, Spread]:
-    """What the window is compared with, and how much such windows usually differ. A model's own first weeks are matched by weekday, or by hour."""
-    return column.compared(window)[0], usual_spread(column, column.coarse(column.counts[: column.learned(window)]), window)
 
 
 def usual_spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
@@ -113,14 +111,21 @@ def usual_spread(column: ColumnDays, usual: Ints, window: int) -> Spread:
     return daily._replace(phi=max(daily.phi, longer.phi), rows=daily.rows * window)
 
 
-def _distance(column: ColumnDays, reference: Ints, current: Ints) -> float:
+def _distances(columns: Sequence[ColumnDays], references: Sequence[Ints], window: int) -> list[float]:
     """Wasserstein-1 in standard deviations of the reference; NaN for categories and for numbers on a logarithmic scale."""
-    if column.bins.kind != "number" or column.bins.is_log:
-        return float("nan")
-    spread = column.reference_spread
-    return float(wasserstein(column.ordered(reference), column.ordered(current), width=column.bin_width / spread)) if spread > 0 else float("nan")
+    numbers = [
+        place for place, column in enumerate(columns) if column.bins.kind == "number" and not column.bins.is_log and column.reference_spread > 0
+    ]
+    distances = [float("nan")] * len(columns)
+    if numbers:
+        before = np.array([columns[place].ordered(references[place]) for place in numbers])
+        after = np.array([columns[place].ordered(columns[place].counts[-window:].sum(axis=0)) for place in numbers])
+        widths = [columns[place].bin_width / columns[place].reference_spread for place in numbers]
+        for place, distance in zip(numbers, wasserstein(before, after, width=widths).tolist(), strict=True):
+            distances[place] = distance
+    return distances
 
 
 def psi_by_day(column: ColumnDays) -> Floats:
     """How far each window is from what it is compared with, for charts; NaN for one without rows."""
-    return psi(column.coarse(column.reference_by_window), column.coarse(column.counts)) if len(column.days) else np.zeros(0)
+    return psi(column.coarse(column.reference_by_window), column.coarse_counts) if len(column.days) else np.zeros(0)

@@ -10,7 +10,7 @@ import numpy as np
 from watchkeeper.analysis.columns import ColumnDays, ColumnHistory, Ints
 from watchkeeper.analysis.drift import usual_spread
 from watchkeeper.stats.distances import chi_square
-from watchkeeper.stats.drift import LEAST_A_BIN, effective_rows, law_of
+from watchkeeper.stats.drift import LEAST_A_BIN, Spread, effective_rows, law_of
 from watchkeeper.telemetry.bins import INFINITE, OVER_MAXIMUM, UNDER_MINIMUM, ColumnBins
 
 Places = Callable[[ColumnBins], Collection[int]]
@@ -52,29 +52,35 @@ def out_of_range(column: ColumnBins) -> Collection[int]:
 
 def column_shares(history: ColumnHistory, columns: Collection[str], places: Places, *, window: int = 1) -> list[ColumnShare]:
     """Of each column that has such places, those that grew most first. Empty when no day can be judged."""
-    chosen = [history.of(history.columns[name]) for name in columns]
-    found = [share for column in chosen if (share := _share(column, places(column.bins), window)) is not None]
+    chosen = [column for name in columns if places((column := history.of(history.columns[name])).bins) and column.is_judged(window)]
+    if not chosen:
+        return []
+    by_window = [_split(column.counts, places(column.bins)) for column in chosen]
+    current = np.array([split[-window:].sum(axis=0) for split in by_window])
+    reference = np.array([_split(column.compared(window)[0], places(column.bins)) for column in chosen])
+    spreads = [_spread(column, split, window) for column, split in zip(chosen, by_window, strict=True)]
+    test = chi_square(reference, current)
+    law = law_of(test.degrees, spreads, rows=effective_rows(reference.sum(axis=-1), current.sum(axis=-1)))
+    p_values = np.where(current[:, 0] >= LEAST_A_BIN, law.sf(test.statistic), 1.0)
+    windows = history.names[-window:]
+    found = [
+        ColumnShare(
+            column=column.bins.name,
+            first=windows[0],
+            last=windows[-1],
+            share=_part(current[place]),
+            usual=_part(reference[place]),
+            n=int(current[place].sum()),
+            p_value=float(p_values[place]),
+        )
+        for place, column in enumerate(chosen)
+    ]
     return sorted(found, key=lambda share: (-np.nan_to_num(share.increase, nan=-1.0), share.column))
 
 
-def _share(column: ColumnDays, places: Collection[int], window: int) -> ColumnShare | None:
-    windows = column.names[-window:]
-    if not places or not column.is_judged(window):
-        return None
-    reference, current = _split(column.compared(window)[0], places), _split(column.counts[-window:].sum(axis=0), places)
-    spread = usual_spread(column, _split(column.counts[: column.learned(window)], places), window)
-    test = chi_square(reference, current)
-    known = spread if spread.is_known else spread._replace(phi=max(spread.phi, GUESSED_PHI), degrees=0.0)
-    law = law_of(float(test.degrees), known, rows=float(effective_rows(reference.sum(), current.sum())))
-    return ColumnShare(
-        column=column.bins.name,
-        first=windows[0],
-        last=windows[-1],
-        share=_part(current),
-        usual=_part(reference),
-        n=int(current.sum()),
-        p_value=float(law.sf(test.statistic)) if current[0] >= LEAST_A_BIN else 1.0,
-    )
+def _spread(column: ColumnDays, split: Ints, window: int) -> Spread:
+    spread = usual_spread(column, split[: column.learned(window)], window)
+    return spread if spread.is_known else spread._replace(phi=max(spread.phi, GUESSED_PHI), degrees=0.0)
 
 
 def _split(counts: Ints, places: Collection[int]) -> Ints:

@@ -6,13 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from math import isnan
 
 import numpy as np
 
-from watchkeeper.analysis.columns import ColumnDays, ColumnHistory
+from watchkeeper.analysis.columns import ColumnHistory, Floats, Ints
 from watchkeeper.stats.distances import psi
-from watchkeeper.stats.drift import LEAST_WINDOWS, SlowDrift, rank_p_values, unlikeness
+from watchkeeper.stats.drift import LEAST_WINDOWS, SlowDrift, rank_p_values, side_by_side, unlikeness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,33 +31,41 @@ class ColumnSlowDrift:
 def slow_drifts(history: ColumnHistory, columns: Collection[str], *, days: int) -> list[ColumnSlowDrift]:
     """Of each column with at least twenty first days and one after them, most evidence first. Only the last `days` count: evidence that was
     gathered does not go away by itself."""
-    chosen = [history.of(history.columns[name]) for name in columns]
-    found = [entry for column in chosen if (entry := _gathered(column, days)) is not None]
+    learned = min(history.learned, len(history.days))
+    chosen = [column for name in columns if (column := history.of(history.columns[name])).bins.kind != "presence"]
+    if not chosen or learned < LEAST_WINDOWS or len(history.days) == learned:
+        return []
+    counts = side_by_side([column.coarse_counts for column in chosen])
+    first = max(learned, len(history.days) - days * len(history.days) // len(set(history.days)))
+    usual, seen = unlikeness(counts[:, :learned], counts[:, first:])
+    coins = [_coins(column.bins.name, history.names[first:]) for column in chosen]
+    ranked = [rank_p_values(of_usual, scores, u=u) for of_usual, scores, u in zip(usual, seen, coins, strict=True)]
+    evidence, begun = _added_up(np.where(np.isnan(seen), np.nan, ranked))
+    since = np.array([of_column[first + place :].sum(axis=0) for of_column, place in zip(counts, begun, strict=True)])
+    moved = psi(counts[:, :learned].sum(axis=1), since)
+    found = [
+        ColumnSlowDrift(
+            column=column.bins.name,
+            evidence=float(evidence[place]),
+            since=history.names[first + begun[place]],
+            last=history.names[-1],
+            psi=float(moved[place]),
+        )
+        for place, column in enumerate(chosen)
+    ]
     return sorted(found, key=lambda entry: (-entry.evidence, entry.column))
 
 
-def _gathered(column: ColumnDays, days: int) -> ColumnSlowDrift | None:
-    learned = min(column.first, len(column.days))
-    if column.bins.kind == "presence" or learned < LEAST_WINDOWS or len(column.days) == learned:
-        return None
-    counts = column.coarse(column.counts)
-    total = counts[:learned].sum(axis=0)
-    first = max(learned, len(column.days) - days * len(column.days) // len(set(column.days)))
-    usual, seen = unlikeness(counts[:learned], counts[first:])
-    coins = [_coin(column.bins.name, window) for window in column.names[first:]]
-    p_values = np.where(np.isnan(seen), np.nan, rank_p_values(usual, seen, u=coins))
-    state, begun = SlowDrift.of_larger_differences(), first
-    for place, p_value in enumerate(p_values.tolist(), start=first):
-        if isnan(p_value):
-            continue
+def _added_up(p_values: Floats) -> tuple[Floats, Ints]:
+    """Evidence of p-values of shape (columns, windows), and the window from which it last grew from nothing. A window without one adds nothing."""
+    state, begun = SlowDrift.of_larger_differences(), np.zeros(len(p_values), dtype=np.int64)
+    for place, p_value in enumerate(p_values.T):
         state = state.after(p_value)
-        if state.shiryaev_roberts < 1:
-            begun = place
-    moved = float(psi(total, counts[begun:].sum(axis=0)))
-    return ColumnSlowDrift(column=column.bins.name, evidence=state.shiryaev_roberts, since=column.names[begun], last=column.names[-1], psi=moved)
+        begun[~np.isnan(p_value) & (state.shiryaev_roberts < 1)] = place
+    return np.asarray(state.shiryaev_roberts), begun
 
 
-@lru_cache(maxsize=100_000)
-def _coin(column: str, window: str) -> float:
-    """Uniform in [0, 1): breaks ties of ranks, the same each time a window is looked at."""
-    return int.from_bytes(blake2b(f"{window} {column}".encode(), digest_size=7).digest()) / 2**56
+@lru_cache(maxsize=10_000)
+def _coins(column: str, windows: tuple[str, ...]) -> tuple[float, ...]:
+    """Uniform in [0, 1), for each window: breaks ties of ranks, the same each time a window is looked at."""
+    return tuple(int.from_bytes(blake2b(f"{window} {column}".encode(), digest_size=7).digest()) / 2**56 for window in windows)

@@ -167,59 +167,105 @@ def judge(
     `multiplicity` multiplies the p-value (see `multiple` for what many columns at once ask for). What chance alone could give may be above
     the tolerance, for too few rows or days that differ much: then not to find drift is no verdict. Without a known spread only large effects are told.
     """
-    test = chi_square(reference, current)
-    freedom, statistic = float(test.degrees), float(test.statistic)
-    n, m = int(np.sum(reference)), int(np.sum(current))
-    law = law_of(freedom, spread, rows=float(effective_rows(n, m)))
-    p_value = float(law.sf(statistic))
-    moved = float(psi(reference, current))
-    phi = float(law.phi)
-    effect = phi if spread.is_known else 1.0
-    floor = float(noise_floor(freedom + 1, n, m, design_effect=effect))
-    noise = float(noise_floor(max(freedom, 1.0) + 1, n, m, quantile=NOISE_QUANTILE, design_effect=effect))
-    is_big = moved >= least_psi or distance >= least_distance
-    if min(n, m) < LEAST_A_BIN * (freedom + 1):
-        verdict = Verdict.INSUFFICIENT
-    elif not spread.is_known:
-        is_large = moved >= max(LARGE_PSI, FLOORS * floor)
-        verdict = Verdict.PRELIMINARY_DRIFT if is_large else Verdict.INSUFFICIENT if noise > least_psi else Verdict.PRELIMINARY
-    elif is_big and p_value * multiplicity < alpha:
-        verdict = Verdict.DRIFT
-    else:
-        verdict = Verdict.INSUFFICIENT if noise > least_psi else Verdict.NONE
-    return DriftTest(
-        verdict=verdict,
-        p_value=p_value,
-        statistic=statistic,
-        psi=moved,
-        distance=distance,
-        noise_floor=floor,
-        phi=phi,
-        n_reference=n,
-        n=m,
+    (test,) = judge_all(
+        [reference],
+        [current],
+        [spread],
+        distances=[distance],
+        multiplicity=multiplicity,
+        alpha=alpha,
+        least_psi=least_psi,
+        least_distance=least_distance,
     )
+    return test
 
 
-def law_of(degrees: ArrayLike, spread: Spread, *, rows: ArrayLike) -> Law:
+def judge_all(
+    references: Sequence[ArrayLike],
+    currents: Sequence[ArrayLike],
+    spreads: Sequence[Spread],
+    *,
+    distances: Sequence[float],
+    multiplicity: float = 1.0,
+    alpha: float = 0.001,
+    least_psi: float = 0.1,
+    least_distance: float = 0.1,
+) -> list[DriftTest]:
+    """The same of many columns in one go, each with bins of its own."""
+    if not references:
+        return []
+    before, after = side_by_side(references), side_by_side(currents)
+    test = chi_square(before, after)
+    n, m = before.sum(axis=-1), after.sum(axis=-1)
+    law = law_of(test.degrees, spreads, rows=effective_rows(n, m))
+    effect = np.where([spread.is_known for spread in spreads], law.phi, 1.0)
+    floor = noise_floor(test.degrees + 1, n, m, design_effect=effect)
+    is_noisy = noise_floor(np.maximum(test.degrees, 1.0) + 1, n, m, quantile=NOISE_QUANTILE, design_effect=effect) > least_psi
+    has_rows = np.minimum(n, m) >= LEAST_A_BIN * (test.degrees + 1)
+    p_values, moved = law.sf(test.statistic), psi(before, after)
+
+    def verdict(place: int) -> Verdict:
+        if not has_rows[place]:
+            return Verdict.INSUFFICIENT
+        if not spreads[place].is_known:
+            is_large = moved[place] >= max(LARGE_PSI, FLOORS * floor[place])
+            return Verdict.PRELIMINARY_DRIFT if is_large else Verdict.INSUFFICIENT if is_noisy[place] else Verdict.PRELIMINARY
+        is_big = moved[place] >= least_psi or distances[place] >= least_distance
+        if is_big and p_values[place] * multiplicity < alpha:
+            return Verdict.DRIFT
+        return Verdict.INSUFFICIENT if is_noisy[place] else Verdict.NONE
+
+    return [
+        DriftTest(
+            verdict=verdict(place),
+            p_value=float(p_values[place]),
+            statistic=float(test.statistic[place]),
+            psi=float(moved[place]),
+            distance=float(distances[place]),
+            noise_floor=float(floor[place]),
+            phi=float(law.phi[place]),
+            n_reference=int(n[place]),
+            n=int(m[place]),
+        )
+        for place in range(len(spreads))
+    ]
+
+
+def side_by_side(counts: Sequence[ArrayLike]) -> Floats:
+    """Counts of shape (..., bins) of several columns as one array, columns first: empty bins at the end say nothing."""
+    arrays = [np.asarray(column, dtype=np.float64) for column in counts]
+    together = np.zeros((len(arrays), *arrays[0].shape[:-1], max(column.shape[-1] for column in arrays)))
+    for place, column in zip(together, arrays, strict=True):
+        place[..., : column.shape[-1]] = column
+    return together
+
+
+def law_of(degrees: ArrayLike, spread: Spread | Sequence[Spread], *, rows: ArrayLike) -> Law:
     """The variance is 1 in most directions, and `weight` in those of the day effects, whose part grows with the rows: w = 1 + (w_learned - 1) growth.
 
     The sum of chi-squares with these weights has the mean, variance and skewness of base + scale χ²(freedom) (Pearson 1959), F in place of χ² as the
     weight is learned: the more of it is extrapolated the less is known, by Satterthwaite (1946). Equal weights give F = X²/((B-1) φ).
-    Degrees of freedom and effective rows of each window, or one number for all.
+    Degrees of freedom and effective rows of each window, or one number for all; of several columns, each with its spread, columns first.
     """
     given = np.asarray(degrees, dtype=np.float64)
     one, told = np.maximum(given, 1.0), given > 0
-    zero = np.zeros_like(one)
-    if not spread.degrees:
-        return Law(zero + spread.phi, zero, one * spread.phi, np.where(told, one, 0.0), zero)
-    moved = np.minimum(spread.directions, one)
-    known = 1 + (spread.phi - 1) * one / moved
-    growth = np.asarray(rows, dtype=np.float64) / spread.rows
-    hidden = HIDDEN * known * np.sqrt(2 / (_three_moments(one, moved, known)[2] * spread.degrees))
+    of = np.asarray(spread, dtype=np.float64)
+    phi, directions, seen_rows, seen, _ = np.moveaxis(of.reshape(*of.shape[:-1], *(1,) * (given.ndim - of.ndim + 1), of.shape[-1]), -1, 0)
+    is_learned = seen > 0
+    moved = np.minimum(directions, one)
+    known = 1 + (phi - 1) * one / moved
+    growth = np.asarray(rows, dtype=np.float64) / np.where(is_learned, seen_rows, 1.0)
+    hidden = HIDDEN * known * np.sqrt(2 / (_three_moments(one, moved, known)[2] * np.where(is_learned, seen, 1.0)))
     weight = 1 + np.minimum(growth, 1.0) * (known - 1) + np.maximum(growth - 1, 0.0) * np.maximum(known - 1, hidden)
     base, scale, freedom = _three_moments(one, moved, weight)
-    learned = freedom * spread.degrees * (weight / (np.maximum(growth, 1e-9) * known)) ** 2
-    return Law(1 + (weight - 1) * moved / one, base, scale * freedom, np.where(told, freedom, 0.0), learned)
+    learned = freedom * seen * (weight / (np.maximum(growth, 1e-9) * known)) ** 2
+    return Law(
+        np.where(is_learned, 1 + (weight - 1) * moved / one, phi),
+        np.where(is_learned, base, 0.0),
+        np.where(is_learned, scale * freedom, one * phi),
+        np.where(told, np.where(is_learned, freedom, one), 0.0),
+        np.where(is_learned, learned, 0.0),
+    )
 
 
 def _three_moments(degrees: Floats, moved: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
@@ -275,15 +321,16 @@ def same_phase(windows: ArrayLike, phases: Sequence[Hashable], phase: Hashable) 
 def unlikeness(windows: ArrayLike, later: ArrayLike) -> tuple[Floats, Floats]:
     """How unlike the others each of the windows is, and how unlike all of them each later one: ranks of these are alike when nothing changed.
 
-    It is minus the p-value of chi-square beside how much the windows differ, for their rows, so that windows of any size can be ranked together
-    (chi-square itself grows with the rows). NaN for a window without rows.
+    Counts of shape (..., windows, bins). It is minus the p-value of chi-square beside how much the windows differ, for their rows, so that windows of
+    any size can be ranked together (chi-square itself grows with the rows). NaN for a window without rows.
     """
     counts, following = np.asarray(windows, dtype=np.float64), np.asarray(later, dtype=np.float64)
-    total, spread = counts.sum(axis=0), learn_spread(counts)
+    total = counts.sum(axis=-2, keepdims=True)
+    spread = learn_spread(counts) if counts.ndim == 2 else [learn_spread(column) for column in counts]
     return _surprise(total - counts, counts, spread), _surprise(total, following, spread)
 
 
-def _surprise(reference: Floats, current: Floats, spread: Spread) -> Floats:
+def _surprise(reference: Floats, current: Floats, spread: Spread | Sequence[Spread]) -> Floats:
     test = chi_square(reference, current)
     law = law_of(test.degrees, spread, rows=effective_rows(reference.sum(axis=-1), current.sum(axis=-1)))
     return np.where(np.isnan(test.statistic), np.nan, -law.sf(test.statistic))
@@ -306,17 +353,18 @@ class SlowDrift:
 
     `martingale` exceeds c with probability at most 1/c when nothing changes (Vovk et al. 2021); an alarm when the sum reaches A comes on average
     not before A windows (Shin, Ramdas and Rinaldo 2022). Capital is laid on each of the `bets`: -1 on small p-values, +1 on large ones.
+    Of one column, or with an array of p-values at each window of many columns. A p-value that is NaN says nothing.
 
     >>> state = SlowDrift()
     >>> for p in (0.1, 0.05, 0.2, 0.9, 0.01):
     ...     state = state.after(p)
-    >>> round(state.martingale, 6)
+    >>> round(float(state.martingale), 6)
     1.168538
     """
 
-    capital: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+    capital: tuple[Floats | float, ...] = (1 / 3, 1 / 3, 1 / 3)
     bets: tuple[float, ...] = (-1, 0, 1)
-    shiryaev_roberts: float = 0.0
+    shiryaev_roberts: Floats | float = 0.0
 
     @classmethod
     def of_larger_differences(cls) -> SlowDrift:
@@ -324,10 +372,13 @@ class SlowDrift:
         return cls(capital=(1 / 2, 1 / 2), bets=(-1, 0))
 
     @property
-    def martingale(self) -> float:
+    def martingale(self) -> Floats | float:
         return sum(self.capital)
 
-    def after(self, p_value: float, *, jump: float = 0.01) -> SlowDrift:
-        total, equal = self.martingale, self.martingale / len(self.bets)
-        capital = tuple([((1 - jump) * part + jump * equal) * (1 + bet * (p_value - 0.5)) for part, bet in zip(self.capital, self.bets, strict=True)])
-        return SlowDrift(capital, self.bets, (1 + self.shiryaev_roberts) * sum(capital) / total)
+    def after(self, p_value: ArrayLike, *, jump: float = 0.01) -> SlowDrift:
+        p = np.asarray(p_value, dtype=np.float64)
+        total, equal, is_told = self.martingale, self.martingale / len(self.bets), ~np.isnan(p)
+        laid = [((1 - jump) * part + jump * equal) * (1 + bet * (p - 0.5)) for part, bet in zip(self.capital, self.bets, strict=True)]
+        capital = tuple([np.where(is_told, after, part) for after, part in zip(laid, self.capital, strict=True)])
+        evidence = np.where(is_told, (1 + self.shiryaev_roberts) * sum(laid) / total, self.shiryaev_roberts)
+        return SlowDrift(capital, self.bets, evidence)
