@@ -143,7 +143,7 @@ class ColumnHistory(Evidence):
         return self._columns[column.name]
 
     def _of(self, column: ColumnBins) -> ColumnDays:
-        places, index = self.layout.slices[column.name], self.layout.columns.index(column)
+        places, index = self.layout.slices[column.name], self.layout.places[column.name]
         is_sent = self.reference is not None and not (self.cut is Cut.HOUR and len(self.days) >= self.learned + OWN_AFTER)
         reference = self.reference.counts[places] if self.reference and is_sent else np.zeros(column.places, dtype=np.int64)
         sums = self.reference.sums[index] if self.reference and is_sent else np.zeros(2)
@@ -271,6 +271,11 @@ class ColumnDays:
     def coarse_counts(self) -> Ints:
         """Of all windows."""
         return self.coarse(self.counts)
+
+    @cached_property
+    def totals(self) -> Ints:
+        """The rows of each window."""
+        return np.asarray(self.counts.sum(axis=-1))
 
     def ordered(self, counts: Ints) -> Ints:
         """The finite numbers alone, below the bins to above them: what distances along the scale are taken of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class ColumnDrift:
     @property
     def weighted(self) -> float:
         """PSI × importance: how much it moved, by how much it matters. 0 where PSI is not known."""
-        return float(np.nan_to_num(self.test.psi)) * self.importance
+        return 0.0 if isnan(self.test.psi) else self.test.psi * self.importance
 
 
 def column_drifts(history: ColumnHistory, columns: Collection[str], limits: DriftLimits, *, window: int = 1) -> list[ColumnDrift]:
@@ -47,7 +48,7 @@ def column_drifts(history: ColumnHistory, columns: Collection[str], limits: Drif
     chosen = [history.of(history.columns[name]) for name in columns]
     judged = [column for column in chosen if column.bins.kind != "presence" and column.is_judged(window)]
     tests = drifts_of(judged, limits, window=window)
-    adjusted = benjamini_hochberg([test.p_value if not np.isnan(test.psi) else np.nan for test in tests])
+    adjusted = benjamini_hochberg([np.nan if isnan(test.psi) else test.p_value for test in tests])
     windows = history.names[-window:]
     found = [
         ColumnDrift(

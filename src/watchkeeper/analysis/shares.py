@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from math import isnan, nan
 
 import numpy as np
 
@@ -55,9 +56,9 @@ def column_shares(history: ColumnHistory, columns: Collection[str], places: Plac
     chosen = [column for name in columns if places((column := history.of(history.columns[name])).bins) and column.is_judged(window)]
     if not chosen:
         return []
-    by_window = [_split(column.counts, places(column.bins)) for column in chosen]
-    current = np.array([split[-window:].sum(axis=0) for split in by_window])
-    reference = np.array([_split(column.compared(window)[0], places(column.bins)) for column in chosen])
+    by_window = _split([(column.counts, column.totals, places(column.bins)) for column in chosen])
+    reference = _split([(usual := column.compared(window)[0], usual.sum(), places(column.bins)) for column in chosen])
+    current = by_window[:, -window:].sum(axis=1)
     spreads = [_spread(column, split, window) for column, split in zip(chosen, by_window, strict=True)]
     test = chi_square(reference, current)
     law = law_of(test.degrees, spreads, rows=effective_rows(reference.sum(axis=-1), current.sum(axis=-1)))
@@ -75,7 +76,7 @@ def column_shares(history: ColumnHistory, columns: Collection[str], places: Plac
         )
         for place, column in enumerate(chosen)
     ]
-    return sorted(found, key=lambda share: (-np.nan_to_num(share.increase, nan=-1.0), share.column))
+    return sorted(found, key=lambda share: (1.0 if isnan(share.increase) else -share.increase, share.column))
 
 
 def _spread(column: ColumnDays, split: Ints, window: int) -> Spread:
@@ -83,10 +84,13 @@ def _spread(column: ColumnDays, split: Ints, window: int) -> Spread:
     return spread if spread.is_known else spread._replace(phi=max(spread.phi, GUESSED_PHI), degrees=0.0)
 
 
-def _split(counts: Ints, places: Collection[int]) -> Ints:
-    inside = counts[..., list(places)].sum(axis=-1)
-    return np.stack([inside, counts.sum(axis=-1) - inside], axis=-1)
+def _split(counted: Iterable[tuple[Ints, Ints, Collection[int]]]) -> Ints:
+    """Rows in the places and elsewhere, of each column's counts of shape (..., places) and their totals: columns first."""
+    parts = [(counts[..., list(places)].sum(axis=-1), totals) for counts, totals, places in counted]
+    inside, totals = (np.array(part) for part in zip(*parts, strict=True))
+    return np.stack([inside, totals - inside], axis=-1)
 
 
 def _part(split: Ints) -> float:
-    return float(split[0] / split.sum()) if split.sum() else float("nan")
+    inside, elsewhere = split.tolist()
+    return inside / (inside + elsewhere) if inside + elsewhere else nan

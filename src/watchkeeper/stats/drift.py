@@ -79,7 +79,9 @@ class Law(NamedTuple):
         """P(X² >= statistic); 1 where nothing can be told."""
         ratio = np.maximum((np.asarray(statistic, dtype=np.float64) - self.base) / self.scale, 0.0)
         freedom, learned = np.maximum(self.freedom, 1.0), np.maximum(self.learned, 1e-9)
-        p_value = np.where(self.learned > 0, fdtrc(freedom, learned, ratio), chdtrc(freedom, ratio * freedom))
+        p_value = fdtrc(freedom, learned, ratio)
+        if not (is_learned := self.learned > 0).all():
+            p_value = np.where(is_learned, p_value, chdtrc(freedom, ratio * freedom))
         return np.where((self.freedom > 0) & ~np.isnan(ratio), p_value, 1.0)
 
 

@@ -113,6 +113,11 @@ class Layout:
         return {column.name: slice(int(ends[i]), int(ends[i + 1])) for i, column in enumerate(self.columns)}
 
     @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each column among all."""
+        return {column.name: place for place, column in enumerate(self.columns)}
+
+    @cached_property
     def width(self) -> int:
         return sum(column.places for column in self.columns)
 
