@@ -3,11 +3,13 @@
 import re
 from datetime import timedelta
 
+import pytest
 from django.test import Client
 
 from tests.platform import Platform
 from tests.risks.story import LabelledModel, scored_row
 from watchkeeper.registry.models import RegisteredModel
+from watchkeeper.wire import Stream
 
 
 def read(client: Client, model: RegisteredModel) -> str:
@@ -18,6 +20,21 @@ def read(client: Client, model: RegisteredModel) -> str:
 
 def test_without_labels_it_says_what_to_send(owner: Client, platform: Platform) -> None:
     assert "No label has come yet" in read(owner, platform.register())
+
+
+@pytest.mark.parametrize("tab", ["labels", "performance"])
+def test_labels_that_no_prediction_has_an_id_for_are_said_to_have_come(owner: Client, platform: Platform, tab: str) -> None:
+    model = platform.register()
+    platform.send(model, Stream.PREDICTIONS, [{"id": "1", "timestamp": platform.clock.now().isoformat(), "score": 0.5}])
+    platform.send(model, Stream.LABELS, [{"id": "another", "label": 1}])
+    platform.work(minutes=5)
+    platform.work(minutes=5)
+
+    html = owner.get(f"/models/{model.id}/{tab}/").content.decode()
+
+    assert "Labels have come, none is counted yet" in html
+    assert "compare the ids" in html
+    assert "No label has come yet" not in html
 
 
 def test_the_delay_is_told_with_the_days_that_wait(owner: Client, platform: Platform) -> None:

@@ -57,7 +57,12 @@ _DECLARED = {
 
 def are_outcomes_counted(model: UUID) -> bool:
     """From the first label on, or from the first validation rows: their scores are what an estimate is made of."""
-    return LogColumn.objects.filter(model=model, stream=Stream.LABELS, name="label").exists() or has_validation(model)
+    return has_labels(model) or has_validation(model)
+
+
+def has_labels(model: UUID) -> bool:
+    """Whether any label ever came, of a prediction or not."""
+    return LogColumn.objects.filter(model=model, stream=Stream.LABELS, name="label").exists()
 
 
 def mark_labels(model: UUID, table: pa.Table, zone: ZoneInfo, *, first: int, last: int, now: datetime) -> None:

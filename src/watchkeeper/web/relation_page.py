@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from watchkeeper.analysis.relations import ENDLESS, FILLED, NOTHING, REST, UNSEEN, Bias, BinMeans, FeatureSums, Place, Related, biases, outcome_by
-from watchkeeper.ingest.outcomes import outcome_histories
+from watchkeeper.ingest.outcomes import has_labels, outcome_histories
 from watchkeeper.ingest.relations import related
 from watchkeeper.web import present
 from watchkeeper.web.relation_chart import RelationChart, relation_svgs
@@ -28,6 +28,7 @@ class State(Enum):
     """Why there is nothing to show, or not all."""
 
     NO_LABELS = "no labels"
+    NOT_COUNTED = "not counted"
     NO_NUMBERS = "no numbers"
     NOT_MATURE = "not mature"
     NO_BINS = "no bins"
@@ -76,7 +77,7 @@ def panel(model: RegisteredModel, feature: str, *, window: int, widths: Sequence
     """Of a feature as the log names it ("f.age"). To look at it makes it counted from now on."""
     history = outcome_histories([model.id], now=now)[model.id]
     if not history.labelled:
-        return Panel(State.NO_LABELS, window, feature)
+        return Panel(State.NOT_COUNTED if has_labels(model.id) else State.NO_LABELS, window, feature)
     found = related(model, history, window=window, feature=feature, now=now)
     if found is None:
         return Panel(State.NO_NUMBERS, window, feature)

@@ -24,6 +24,7 @@ from watchkeeper.history import queries as history
 from watchkeeper.incidents import queries as incidents
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.ingest import references
+from watchkeeper.ingest.outcomes import has_labels
 from watchkeeper.ingest.places import watched_places
 from watchkeeper.monitoring import services as monitoring
 from watchkeeper.registry import queries as registry
@@ -227,6 +228,7 @@ def performance(request: HttpRequest, id: UUID) -> HttpResponse:
         context["head"].model, context["head"].risks, metric=asked.get("metric", ""), window=window, widths=charts.WIDTHS[""], now=now()
     )
     page, model = context["page"], context["head"].model
+    context["has_labels"] = has_labels(model.id)
     context["quality"] = [risk for risk in context["head"].firing if risk.binding.type in performance_page.QUALITY]
     if page.history.kind is OutcomeKind.DECISIONS if page else model.problem_type in ("", "binary"):
         context["audits"] = page.audits if page else list(performance_page.audit_rows(model, None))
@@ -238,6 +240,7 @@ def labels(request: HttpRequest, id: UUID) -> HttpResponse:
     """How late the truth comes."""
     context = shown(request, id, "labels")
     context["page"] = labels_page.page(context["head"].model, context["head"].risks, widths=charts.WIDTHS["two"], whole=charts.WIDTHS[""], now=now())
+    context["has_labels"] = has_labels(id)
     return render(request, "model/labels.html", context)
 
 
