@@ -94,7 +94,7 @@ class CountOutcomes:
         rows = joined(log, labels, self.of, at=log.timestamp, **counting.wanted(log))
         seconds = ibis.greatest(rows.known.delta(rows.at, unit="us").cast("float64") / 1e6, 0.0)
         bucket = ibis.ifelse(rows.known.notnull(), floor((1 + seconds).log2() * OCTAVE).cast("int16"), None)
-        coded = rows.select(*self.of.keys, sign=is_positive(rows.label).fill_null(UNKNOWN).cast("int8"), bucket=bucket, **counting.coded(rows))
+        coded = rows.select(*self.of.keys, sign=rows.sign, bucket=bucket, **counting.coded(rows))
         late = coded.filter(coded.bucket.notnull()).group_by(*self.of.keys, "sign", "bucket").agg(n=ibis._.count())
         return _side_by_side(counting.cells(coded, self.of.keys), late)
 
@@ -272,12 +272,17 @@ def sign_of(given: object) -> int | None:
 
 
 def joined(log: ir.Table, labels: ir.Table, of: OfRows, **wanted: ir.Value) -> ir.Table:
-    """Predictions of [first, end) with their keys, label and `known`, the time at which their first label became known."""
+    """Predictions of [first, end) with their keys, label, its `sign` (UNKNOWN without) and `known`, the time at which their first label became known.
+
+    An engine keeps all labels to join them: where only their sign is counted it is told before.
+    """
     segment = {"segment": log[f"s.{of.field}"].fill_null("")} if of.field else {}
     rows = rows_of_days(log, RowsOf(of.last_only, of.by_version), key=id_key(log), **segment, **wanted)
     told = labels.select("label", key=id_key(labels), known=labels.timestamp, batch=labels.batch, row=labels.row)
     told = _last_of_each(told) if of.last_label_only else told.drop("batch", "row")
-    return rows.left_join(told.filter(told.label.notnull()), "key")
+    told = told.mutate(sign=is_positive(told.label).fill_null(UNKNOWN).cast("int8"))
+    together = rows.left_join(told.filter(told.label.notnull()), "key")
+    return together.mutate(sign=together.sign.fill_null(UNKNOWN))
 
 
 def _last_of_each(told: ir.Table) -> ir.Table:
