@@ -17,10 +17,13 @@ from watchkeeper.stats.drift import (
     change_of,
     effective_rows,
     judge,
+    judge_all,
     law_of,
     learn_spread,
     rank_p_values,
     same_phase,
+    side_by_side,
+    unlikeness,
 )
 
 KNOWN = Spread(1.0, 9.0, 5000.0, 55.0, 56)
@@ -193,6 +196,56 @@ def test_a_column_that_is_constant_on_both_sides_has_not_drifted() -> None:
     found = judge([5000, 0, 0], [4000, 0, 0], learn_spread([[100, 0, 0]] * 30), distance=nan)
 
     assert (found.verdict.fires, found.p_value, found.psi) == (False, 1.0, 0.0)
+
+
+def odd_columns() -> list[tuple[list[int], list[int], Spread, float]]:
+    """Columns with bins of their own: usual, moved, without rows on a side, constant, of two bins, with a spread that is a guess or unknown."""
+    return [
+        ([100] * 10, [100, 120, 90, *[100] * 7], KNOWN, 0.01),
+        ([1000] * 10, [1600, 1400, *[1000] * 6, 600, 400], KNOWN._replace(phi=3.5, directions=1.0), nan),
+        ([0] * 10, [5] * 10, KNOWN, 0.5),
+        ([500, 0, 3], [0, 0, 0], UNKNOWN_SPREAD, nan),
+        ([5000, 0, 0], [4000, 0, 0], learn_spread([[100, 0, 0]] * 30), nan),
+        ([10, 990], [30, 970], UNKNOWN_SPREAD._replace(phi=5.0), nan),
+        ([50] * 20, [70] * 10 + [30] * 10, UNKNOWN_SPREAD, 0.2),
+        ([3], [4], KNOWN, nan),
+    ]
+
+
+def test_columns_judged_together_get_the_verdict_that_each_gets_alone() -> None:
+    columns = odd_columns()
+    references, currents, spreads, distances = (list(part) for part in zip(*columns, strict=True))
+
+    together = judge_all(references, currents, spreads, distances=distances)
+
+    for test, (reference, current, spread, distance) in zip(together, columns, strict=True):
+        alone = judge(reference, current, spread, distance=distance)
+        assert (test.verdict, test.n_reference, test.n) == (alone.verdict, alone.n_reference, alone.n)
+        numbers = [(entry.p_value, entry.statistic, entry.psi, entry.distance, entry.noise_floor, entry.phi) for entry in (test, alone)]
+        assert numbers[0] == pytest.approx(numbers[1], rel=1e-12, nan_ok=True)
+    assert judge_all([], [], [], distances=[]) == []
+
+
+def test_slow_drift_of_columns_together_is_that_of_each_alone() -> None:
+    """Empty bins at the end say nothing, and a window without rows adds nothing."""
+    chance = np.random.default_rng(9)
+    wide, narrow = chance.multinomial(500, [0.1] * 10, size=60), chance.multinomial(500, [0.3, 0.7], size=60)
+    narrow[45] = 0
+    counts = side_by_side([wide, narrow])
+
+    usual, seen = unlikeness(counts[:, :28], counts[:, 28:])
+
+    together = SlowDrift.of_larger_differences()
+    for p_value in np.where(np.isnan(seen), np.nan, 0.2).T:
+        together = together.after(p_value)
+    for place, column in enumerate((wide, narrow)):
+        alone = unlikeness(column[:28], column[28:])
+        assert usual[place] == pytest.approx(alone[0], rel=1e-12, nan_ok=True)
+        assert seen[place] == pytest.approx(alone[1], rel=1e-12, nan_ok=True)
+        state = SlowDrift.of_larger_differences()
+        for unlike in alone[1]:
+            state = state if np.isnan(unlike) else state.after(0.2)
+        assert np.asarray(together.shiryaev_roberts)[place] == pytest.approx(float(state.shiryaev_roberts), rel=1e-12)
 
 
 def test_conformal_p_values_are_uniform_when_nothing_changed() -> None:
