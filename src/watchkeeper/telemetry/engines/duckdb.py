@@ -23,6 +23,7 @@ from watchkeeper.telemetry.parquet import parquet
 
 _VIEW = "log"
 _NOTHING = "(SELECT 1 AS nothing WHERE false)"
+FEW_FILES = 8  # of more the footers are kept for the next question: a seventh of the time of a month. They count as memory and give way to what is needed
 
 
 def connect(*, memory_mb: int = 800, threads: int = 2) -> Engine:
@@ -39,6 +40,8 @@ class DuckDB:
     @contextmanager
     def reading(self, *sources: Source | TableSource, moments: Mapping[str, datetime] | None = None) -> Iterator[Reading]:
         files = [_readable(source) for source in sources]
+        is_long = sum(len(source.files) for source in files) > FEW_FILES
+        self.connection.execute(f"SET parquet_metadata_cache = {str(is_long).lower()}").fetchall()
         try:
             for place, source in enumerate(files):
                 rows_of(self.connection, source, {} if place else moments or {}).create_view(f"{_VIEW}_{place}")
