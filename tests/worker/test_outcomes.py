@@ -40,7 +40,7 @@ def day(platform, days_ago=0):
 
 def stored(**which):
     """What one stored row was counted as."""
-    return Stored._make(OutcomeProfile.objects.filter(**which).values_list(*STORED).get()).unpacked()
+    return Stored._make(OutcomeProfile.objects.filter(**which).values_list(*STORED).get()).outcomes()
 
 
 def test_labels_are_counted_with_the_day_of_their_prediction(platform):

@@ -32,8 +32,14 @@ def _parsed(stored: bytes) -> datetime:
     return datetime.fromisoformat(stored.decode())
 
 
+@lru_cache(maxsize=100_000)
+def _parsed_day(stored: bytes) -> date:
+    return date.fromisoformat(stored.decode())
+
+
 import_module("django.db.backends.sqlite3.base")  # registers its own
 sqlite3.register_converter("datetime", _parsed)
+sqlite3.register_converter("date", _parsed_day)
 
 Stored = TypeVar("Stored", bound=Model)
 Built = TypeVar("Built")
@@ -43,8 +49,9 @@ _PLAIN = frozenset({"CharField", "TextField", "FloatField", "BooleanField", "Pos
 @ForeignKey.register_lookup
 @UUIDField.register_lookup
 @BigAutoField.register_lookup
+@DateField.register_lookup
 class Among(Lookup):
-    """`filter(model__among=ids)`: the same rows as `__in`, for keys that are UUIDs or integers."""
+    """`filter(model__among=ids)`: the same rows as `__in`, for keys that are UUIDs or integers, and for days."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -94,7 +101,7 @@ def _as_list(keys: Any) -> Any:  # Any: a list parameter as the database takes i
         return keys
     if connection.vendor != "sqlite":
         return list(keys)
-    return json.dumps([key.hex if isinstance(key, UUID) else key for key in keys])
+    return json.dumps([key.hex if isinstance(key, UUID) else key for key in keys], default=str)
 
 
 class _StandIn(str):

@@ -6,9 +6,9 @@ The reference is the training rows of the current version; a model that sent non
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,12 +24,14 @@ from django.db.models.functions import DenseRank
 from watchkeeper.analysis.columns import LEARN_DAYS, LOOKED_BACK, ColumnHistory, kept_windows
 from watchkeeper.analysis.importance import learned_importances
 from watchkeeper.core.settings import settings
-from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_again, postpone, refresh_days, zone_of
+from watchkeeper.history.bulk import prepared, prepared_objects
+from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_again, postpone, refresh_days, zone_of, zones_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
 from watchkeeper.ingest.models import ColumnProfile, DirtyDay, LogColumn, ProfileBins, WindowProfile
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.registry.queries import given_importances
-from watchkeeper.telemetry.bins import ColumnCounts, Layout, make_bins, pack, unpack
+from watchkeeper.telemetry.bins import ColumnCounts, Ints, Layout, make_bins, pack, unpack, unpack_all
+from watchkeeper.telemetry.cells import Floats
 from watchkeeper.telemetry.columns import column_profiles
 from watchkeeper.telemetry.days import DAY, HOUR, Cut, day_starts, local_day
 from watchkeeper.telemetry.derived_bins import count_reference, derived_bins
@@ -65,12 +67,18 @@ def refresh_columns(engine: Engine, telemetry: TelemetryLog, *, holder: str, now
 
 def column_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, ColumnHistory]:
     """What is known of each model's columns: the reference, the windows it learned from, and the closed ones of the time asked for."""
-    bins = {entry.model_id: entry for entry in ProfileBins.objects.filter(model__in=models).select_related("baseline").order_by("number")}
-    zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
+    bins = {entry.model_id: entry for entry in _all_bins(models)}
+    zones = zones_of(models)
     given, since = given_importances(models), (now - back).date()
     windows = {id: _windows(entry, zones[id], since, now) for id, entry in bins.items() if entry.cut != Cut.DAY}
     windows |= _days([entry for entry in bins.values() if entry.cut == Cut.DAY], zones, since, now)
     return {id: _history(bins[id], windows[id], given.get(id, {}), now) if id in bins else ColumnHistory(now=now, layout=Layout(())) for id in models}
+
+
+@prepared_objects
+def _all_bins(models: Collection[UUID]) -> QuerySet[ProfileBins]:
+    """Those of each model, the newest last."""
+    return ProfileBins.objects.filter(model__among=models).select_related("baseline").order_by("number")
 
 
 class _Window(NamedTuple):
@@ -89,17 +97,26 @@ class _Windows(NamedTuple):
     next_at: datetime | None = None
 
 
-def _profiles(bins: Collection[ProfileBins], since: date) -> QuerySet[ColumnProfile]:
-    """Of the first weeks and since a day."""
+def _profiles(bins: Collection[int], since: date, begin: date) -> QuerySet[ColumnProfile]:
+    """Of the first weeks from `begin` on, and since a day."""
+    counted = ColumnProfile.objects.filter(bins__among=bins, segment="", day__since=begin)
     place = Window(DenseRank(), partition_by="bins", order_by="day")
-    counted = ColumnProfile.objects.filter(bins__in=bins, segment="").annotate(place=place)
-    return counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=since)).order_by("day")
+    first = counted.annotate(place=place).filter(place__lte=LEARN_DAYS).values("id")  # ids alone: the window would carry the counts through a sort
+    return counted.filter(Q(day__since=since) | Q(id__in=first)).order_by("day")
+
+
+@prepared
+def _stored_days(bins: Collection[int], since: date) -> QuerySet[ColumnProfile, Any]:  # Any: values of columns
+    return _profiles(bins, since, date.min).values_list("bins", "day", "rows", "counts")
 
 
 def _days(bins: Collection[ProfileBins], zones: Mapping[UUID, ZoneInfo], since: date, now: datetime) -> dict[UUID, _Windows]:
-    found: dict[UUID, dict[date, _Window]] = {entry.model_id: {} for entry in bins}
-    for model, day, rows, counts in _profiles(bins, since).values_list("bins__model", "day", "rows", "counts") if bins else ():
-        if day < local_day(now, zones[model]):
+    models = {entry.id: entry.model_id for entry in bins}
+    found: dict[UUID, dict[date, _Window]] = {id: {} for id in models.values()}
+    today = {id: local_day(now, zones[id]) for id in found}
+    for of, day, rows, counts in _stored_days(list(models), since) if bins else ():
+        model = models[of]
+        if day < today[model]:
             window = found[model].setdefault(day, _Window(day, "", day_starts(day + DAY, zones[model]), []))
             window.counted.append((rows, bytes(counts)))
     return {id: _Windows(list(of.values())) for id, of in found.items()}
@@ -113,7 +130,7 @@ def _windows(bins: ProfileBins, zone: ZoneInfo, since: date, now: datetime) -> _
     ends: dict[tuple[date, str], datetime] = {}
     ids: dict[tuple[date, str], list[int]] = defaultdict(list)
     open_until: dict[tuple[date, str], datetime] = {}
-    told = _profiles([bins], since).filter(day__gte=begin).values_list("id", "day", "part", "ended_at", "changed_at", "counted_at")
+    told = _profiles([bins.id], since, begin).values_list("id", "day", "part", "ended_at", "changed_at", "counted_at")
     for id, day, part, ended_at, changed_at, counted_at in told:
         end = ended_at or day_starts(day + DAY, zone)
         is_sent_later = bins.cut == Cut.HOUR and changed_at and changed_at > end + SENT_LATER
@@ -144,7 +161,7 @@ def _learned_since(bins: ProfileBins, zone: ZoneInfo) -> date:
 
 def _history(bins: ProfileBins, windows: _Windows, given: Mapping[str, float], now: datetime) -> ColumnHistory:
     layout, closed = Layout.from_json(bins.columns), windows.closed
-    counted = [_added(layout, window.counted) for window in closed]
+    rows, counts, sums = _added(layout, [window.counted for window in closed])
     return ColumnHistory(
         now=now,
         next_at=windows.next_at,
@@ -154,17 +171,23 @@ def _history(bins: ProfileBins, windows: _Windows, given: Mapping[str, float], n
         days=tuple(window.day for window in closed),
         parts=tuple(window.part for window in closed),
         ends=tuple(window.end for window in closed),
-        rows=np.array([counts.rows for counts in counted], dtype=np.int64),
-        counts=np.array([counts.counts for counts in counted], dtype=np.int64).reshape(len(closed), layout.width),
-        sums=np.array([counts.sums for counts in counted]).reshape(len(closed), len(layout.columns), 2),
+        rows=rows,
+        counts=counts,
+        sums=sums,
         importances={f"f.{name}": value for name, value in given.items()} or bins.importances or {},
         has_given_importances=bool(given),
     )
 
 
-def _added(layout: Layout, counted: Iterable[tuple[int, bytes]]) -> ColumnCounts:
-    first, *others = (unpack(layout, rows, blob) for rows, blob in counted)
-    return sum(others, start=first)
+def _added(layout: Layout, counted: Sequence[Sequence[tuple[int, bytes]]]) -> tuple[Ints, Ints, Floats]:
+    """Rows, counts and sums of each window, of its versions together."""
+    packed = [entry for of_window in counted for entry in of_window]
+    tables = np.array([rows for rows, _ in packed], dtype=np.int64), *unpack_all(layout, packed)
+    if len(packed) == len(counted):
+        return tables
+    first = np.cumsum([0, *(len(of_window) for of_window in counted[:-1])])
+    rows, counts, sums = (np.add.reduceat(table, first, axis=0) for table in tables)
+    return rows, counts, sums
 
 
 def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime, follow: Follow) -> int:

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from watchkeeper.core.settings import settings
+from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest.leasing import StillOurs, under_leases
 from watchkeeper.ingest.models import DirtyDay, DirtyWindow, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
@@ -26,6 +28,16 @@ LATER = timedelta(hours=1)
 def zone_of(model: UUID) -> ZoneInfo:
     """The model's own clock."""
     return ZoneInfo(RegisteredModel.objects.values_list("timezone", flat=True).get(id=model))
+
+
+def zones_of(models: Collection[UUID]) -> dict[UUID, ZoneInfo]:
+    """The clocks of many."""
+    return {id: ZoneInfo(zone) for id, zone in _timezones(models)}
+
+
+@prepared
+def _timezones(models: Collection[UUID]) -> QuerySet[RegisteredModel, Any]:  # Any: values of columns
+    return RegisteredModel.objects.filter(id__among=models).values_list("id", "timezone")
 
 
 def soon(now: datetime) -> datetime:

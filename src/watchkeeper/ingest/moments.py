@@ -21,10 +21,9 @@ from watchkeeper.analysis.columns import LEARN_DAYS
 from watchkeeper.analysis.multivariate import LOOKED_BACK, MomentHistory
 from watchkeeper.core.settings import settings
 from watchkeeper.ingest.columns import closed_days, first_rows, has_duplicates, reference_rows
-from watchkeeper.ingest.dirty import Of, clear_marks, due_days, mark_all_days, postpone, refresh_days, zone_of
+from watchkeeper.ingest.dirty import Of, clear_marks, due_days, mark_all_days, postpone, refresh_days, zone_of, zones_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
 from watchkeeper.ingest.models import LogColumn, MomentProfile, MomentScale, ProfileBins, WantedMoments
-from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.bins import Layout
 from watchkeeper.telemetry.days import DAY, day_starts, local_day
 from watchkeeper.telemetry.engines import Engine
@@ -65,7 +64,7 @@ def refresh_moments(engine: Engine, telemetry: TelemetryLog, *, holder: str, now
 def moment_histories(models: Collection[UUID], *, now: datetime, back: timedelta = FILLED) -> dict[UUID, MomentHistory]:
     """What is known of each model's features together: the reference, the days it learned from, and the closed days of the time asked for."""
     scales = {entry.bins.model_id: entry for entry in _scales(models)}
-    zones = {id: ZoneInfo(zone) for id, zone in RegisteredModel.objects.filter(id__in=models).values_list("id", "timezone")}
+    zones = zones_of(models)
     found: dict[int, list[tuple[date, bytes]]] = defaultdict(list)
     place = Window(DenseRank(), partition_by="scale", order_by="day")
     counted = MomentProfile.objects.filter(scale__in=scales.values()).annotate(place=place)

@@ -30,4 +30,6 @@ def unpack_table(blob: bytes, width: int) -> Floats:
     """What `pack_table` was given. Of sums that were stored before there were as many, the later ones are 0."""
     body = _LZ4.decompress(blob[_LENGTH:], decompressed_size=int.from_bytes(blob[:_LENGTH], "little"), asbytes=True)
     numbers = np.frombuffer(body, dtype="<f8")
-    return np.pad(numbers, (0, -numbers.size % width)).reshape(width, -1).T
+    if lacking := -numbers.size % width:
+        numbers = np.concatenate([numbers, np.zeros(lacking)])
+    return numbers.reshape(width, -1).T

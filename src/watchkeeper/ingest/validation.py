@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from django.db import transaction
+from django.db.models import QuerySet
 
 from watchkeeper.analysis.outcomes import LOOKED_BACK, Validation
+from watchkeeper.history.bulk import prepared_objects
 from watchkeeper.ingest.dirty import Of, mark_all_days
 from watchkeeper.ingest.models import ValidationOutcome
 from watchkeeper.ingest.outcome_tables import SEGMENT_FIELDS, WIDTHS, is_name, pack_table, unpack_table
@@ -49,14 +51,18 @@ def store_validation(version: ModelVersion, rows: Sequence[ValidationRow], *, no
 
 def validations_of(models: Collection[UUID]) -> dict[UUID, dict[str, Validation]]:
     """By model and version."""
-    stored = ValidationOutcome.objects.filter(baseline__version__model__in=models).select_related("baseline__version").order_by("id")
     of_baseline: dict[Baseline, list[ValidationOutcome]] = defaultdict(list)
-    for row in stored:
+    for row in _stored(models):
         of_baseline[row.baseline].append(row)
     found: dict[UUID, dict[str, Validation]] = defaultdict(dict)
     for baseline, rows in of_baseline.items():
         found[baseline.version.model_id][baseline.version.name] = _validation(baseline, rows)
     return found
+
+
+@prepared_objects
+def _stored(models: Collection[UUID]) -> QuerySet[ValidationOutcome]:
+    return ValidationOutcome.objects.filter(baseline__version__model__among=models).select_related("baseline__version").order_by("id")
 
 
 def _parts(rows: Sequence[ValidationRow]) -> Iterable[tuple[str, str, Sequence[ValidationRow]]]:

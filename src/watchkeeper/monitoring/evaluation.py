@@ -153,6 +153,8 @@ def evaluate_one(binding: Due, evidence: Mapping[type[Evidence], Mapping[UUID, E
             raise LookupError(f"the evidence {kind.needs.__name__} of this model cannot be read")
         found = evidence[kind.needs][binding.model_id]
         findings = kind.findings(found, binding.params)
+    except DatabaseError:  # evidence reads what is seldom looked at when it is asked for
+        raise
     except Exception as problem:  # a plugin may raise anything; it must not stop the others
         log.exception("evaluation failed", risk=binding.type, binding=str(binding.id), model=str(binding.model_id))
         return Evaluation(binding, (), f"{type(problem).__name__}: {problem}", perf_counter() - start)

@@ -211,8 +211,13 @@ def trainings(models: Collection[UUID]) -> dict[UUID, Trained]:
 
 def given_importances(models: Collection[UUID]) -> dict[UUID, Mapping[str, float]]:
     """How much features matter, as that training said; empty when it did not."""
-    found = Baseline.objects.filter(version__model__in=models, role=Baseline.Role.TRAINING).order_by("version__is_current", "created_at")
-    return dict(found.values_list("version__model_id", "importances"))
+    return dict(_importances(models))
+
+
+@prepared
+def _importances(models: Collection[UUID]) -> QuerySet[Baseline, Any]:  # Any: values of columns
+    found = Baseline.objects.filter(version__model__among=models, role=Baseline.Role.TRAINING).order_by("version__is_current", "created_at")
+    return found.values_list("version__model_id", "importances")
 
 
 @prepared

@@ -10,7 +10,7 @@ A derived column is a number that is reckoned from a row (telemetry.derived).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import log, sqrt
@@ -210,12 +210,23 @@ def pack(counts: ColumnCounts) -> bytes:
 
 def unpack(layout: Layout, rows: int, blob: bytes) -> ColumnCounts:
     """What `pack` was given."""
-    kind, columns = _stored_as(rows), len(layout.columns)
-    counted = layout.width * kind.itemsize
-    body = _LZ4.decompress(blob, decompressed_size=counted + 16 * columns, asbytes=True)
-    shuffled = np.frombuffer(body, dtype=np.uint8, count=counted).reshape(kind.itemsize, -1)
-    counts = np.ascontiguousarray(shuffled.T).view(kind)[:, 0].astype(np.int64)
-    return ColumnCounts(rows, counts, np.frombuffer(body, dtype="<f8", offset=counted).reshape(columns, 2))
+    counts, sums = unpack_all(layout, [(rows, blob)])
+    return ColumnCounts(rows, counts[0], sums[0])
+
+
+def unpack_all(layout: Layout, packed: Sequence[tuple[int, bytes]]) -> tuple[Ints, Floats]:
+    """Counts of shape (packed, width) and sums of shape (packed, columns, 2) of rows and what `pack` made of them."""
+    counts = np.zeros((len(packed), layout.width), dtype="<i8")
+    sums = np.empty((len(packed), len(layout.columns), 2))
+    places = counts.view(np.uint8).reshape(*counts.shape, counts.itemsize)
+    for index, (rows, blob) in enumerate(packed):
+        size = _stored_as(rows).itemsize
+        body = _LZ4.decompress(blob, decompressed_size=size * layout.width + sums[index].nbytes, asbytes=True)
+        shuffled = np.frombuffer(body, dtype=np.uint8, count=size * layout.width).reshape(size, -1)
+        for place, of_all in enumerate(shuffled):
+            places[index, :, place] = of_all
+        sums[index] = np.frombuffer(body, dtype="<f8", offset=size * layout.width).reshape(-1, 2)
+    return counts, sums
 
 
 def _stored_as(rows: int) -> np.dtype[np.signedinteger[Any]]:  # Any: of 32 or 64 bits
