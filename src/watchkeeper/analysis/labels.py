@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import sqrt
 
+import numpy as np
 from scipy.special import ndtr
 
 from watchkeeper.analysis.outcomes import OutcomeHistory
@@ -63,9 +64,19 @@ def recent_labels(history: OutcomeHistory, *, window: int, earlier: int = 28) ->
 
 def share_by(entries: Sequence[DayOutcomes], age: float) -> float:
     """The share of rows whose label came before they were so many days old, of days whose rows were made at any hour."""
-    rows = sum(entry.rows for entry in entries)
-    simpson = sum(weight * _arrived(entries, age + later) for weight, later in ((1, 0.0), (4, 0.5), (1, 1.0))) / 6
-    return simpson / rows if rows else 0.0
+    (share,) = shares_by([entries], age)
+    return share
+
+
+def shares_by(windows: Sequence[Sequence[DayOutcomes]], age: float) -> list[float]:
+    """The same of each of several windows."""
+    delays = np.concatenate([np.zeros((0, 3)), *(entry.delays for entries in windows for entry in entries)])
+    window = np.repeat(np.arange(len(windows)), [sum(len(entry.delays) for entry in entries) for entries in windows])
+    late = delay_bounds(delays[:, 1])
+    sixths = sum(weight * (late <= (age + later) * _DAY_SECONDS) for weight, later in ((1, 0.0), (4, 0.5), (1, 1.0)))  # Simpson's rule
+    arrived = np.bincount(window, weights=delays[:, 2] * sixths, minlength=len(windows)) / 6
+    rows = [sum(entry.rows for entry in entries) for entries in windows]
+    return [float(came) / of if of else 0.0 for came, of in zip(arrived, rows, strict=True)]
 
 
 def _is_due(history: OutcomeHistory, day: date, before: Sequence[date]) -> bool:
@@ -104,12 +115,9 @@ def _design_effect(history: OutcomeHistory, before: Sequence[date], share: float
     """How much more the earlier days differ at this age than their rows explain, at least 1."""
     if not 0 < share < 1:
         return 1.0
-    squares = [_rows(history, day) * (share_by(history.of([day]), age) - share) ** 2 / (share * (1 - share)) for day in before]
+    shares = shares_by([history.of([day]) for day in before], age)
+    squares = [_rows(history, day) * (of_day - share) ** 2 / (share * (1 - share)) for day, of_day in zip(before, shares, strict=True)]
     return robust_effect(squares)
-
-
-def _arrived(entries: Sequence[DayOutcomes], age: float) -> float:
-    return sum(float(entry.delays[delay_bounds(entry.delays[:, 1]) <= age * _DAY_SECONDS, 2].sum()) for entry in entries)
 
 
 def _rows(history: OutcomeHistory, day: date) -> int:

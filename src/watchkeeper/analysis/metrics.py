@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from watchkeeper.core.text import N_
 from watchkeeper.stats import multiclass, performance, regression
@@ -34,6 +35,10 @@ class OutcomeMetric:
 
 
 _TABLES: WeakKeyDictionary[DayOutcomes, ScoreTable] = WeakKeyDictionary()
+_TOLD = np.array(
+    [[1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 1, 0, 1, 1], [0, 0, 1, 0, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0, 1, 1, 1]], dtype=np.float64
+)
+# of decision and label, each unknown, no or yes: all, labelled, labelled yes, decided yes
 
 
 def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
@@ -43,37 +48,58 @@ def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
     """
     entries = list(days)
     if len(entries) != 1:
-        return _score_table(entries)
-    if entries[0] not in _TABLES:
-        _TABLES[entries[0]] = _score_table(entries)
+        return _score_table(*(part[0] for part in _counted(entries, np.zeros(len(entries))))) if entries else ScoreTable.empty()
+    remember_tables(entries)
     return _TABLES[entries[0]]
 
 
-def _score_table(entries: Days) -> ScoreTable:
-    found = [entry.cells for entry in entries]
-    code, said, label, n, s, spread = (np.concatenate(found) if found else np.zeros((0, 6))).T
-    without = code < 0
-    code = np.where(without, np.where(said == 1, CODES - 2, 1), code)
-    s = np.where(without, n * (said == 1), s)
-    kept = ~(without & (said == UNKNOWN))
-    place = ((code * 3 + said - UNKNOWN) * 3 + label - UNKNOWN)[kept].astype(np.int64)  # by code, decision and label: unknown, no, yes
-    n, s, spread = (
-        np.bincount(place, weights=weights[kept], minlength=9 * CODES).astype(np.float64).reshape(CODES, 3, 3) for weights in (n, s, spread)
-    )
+def remember_tables(days: Iterable[DayOutcomes]) -> None:
+    """Makes the tables of many single days in one go, before they are asked for one by one."""
+    if entries := [entry for entry in days if entry not in _TABLES]:
+        counted = _counted(entries, np.arange(len(entries)))
+        _TABLES.update((entry, _score_table(*of_day)) for entry, *of_day in zip(entries, *counted, strict=True))
+
+
+def _counted(entries: Days, tables: NDArray[np.int64] | Floats) -> tuple[Floats, Floats, Floats]:
+    """n, Σs and Σs(1-s) of each table, of shape (tables, codes, 9): by decision and label, each unknown, no or yes. `tables` says in which a day is."""
+    code, said, label, n, s, spread = np.concatenate([entry.cells.T for entry in entries], axis=1)
+    first = np.repeat(tables * 9.0 * CODES, [len(entry.cells) for entry in entries])
+    place = first + (code * 3 + said - UNKNOWN) * 3 + label - UNKNOWN
+    if (without := code < 0).any():
+        is_yes = said == 1
+        place += without * 9.0 * (np.where(is_yes, CODES - 2, 1) - code)
+        s = np.where(without, n * is_yes, s)
+        kept = ~(without & (said == UNKNOWN))
+        place, n, s, spread = place[kept], n[kept], s[kept], spread[kept]
+    places, size = place.astype(np.int64), (int(tables[-1]) + 1) * 9 * CODES
+    n, s, spread = (np.bincount(places, weights=weights, minlength=size).reshape(-1, CODES, 9) for weights in (n, s, spread))
+    return n, s, spread
+
+
+def _score_table(n: Floats, s: Floats, spread: Floats) -> ScoreTable:
+    rows, scores = _TOLD @ n.T, _TOLD[:2] @ s.T
     of = n.sum(axis=0)
     return ScoreTable(
-        n=n.sum(axis=(1, 2)),
-        sum_s=s.sum(axis=(1, 2)),
-        sum_s1ms=spread.sum(axis=(1, 2)),
-        n_labelled=n[:, :, 1:].sum(axis=(1, 2)),
-        sum_y=n[:, :, 2].sum(axis=1),
-        sum_s_labelled=s[:, :, 1:].sum(axis=(1, 2)),
-        predicted_positive=n[:, 2].sum(axis=1),
-        tp=int(of[2, 2]),
-        fp=int(of[2, 1]),
-        fn=int(of[1, 2]),
-        tn=int(of[1, 1]),
+        n=rows[0],
+        sum_s=scores[0],
+        sum_s1ms=spread.sum(axis=1),
+        n_labelled=rows[1],
+        sum_y=rows[2],
+        sum_s_labelled=scores[1],
+        predicted_positive=rows[3],
+        tp=int(of[8]),
+        fp=int(of[7]),
+        fn=int(of[5]),
+        tn=int(of[4]),
     )
+
+
+def of_each(metric: OutcomeMetric, windows: Iterable[Days]) -> list[Result]:
+    """The metric of each of several windows by itself."""
+    windows = list(windows)
+    if metric.kind is OutcomeKind.DECISIONS:
+        remember_tables(days[0] for days in windows if len(days) == 1)
+    return [metric.compute(days) for days in windows]
 
 
 def has_scores(days: Iterable[DayOutcomes]) -> bool:

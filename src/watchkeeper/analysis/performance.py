@@ -10,7 +10,7 @@ from statistics import median
 
 from scipy.special import stdtr
 
-from watchkeeper.analysis.metrics import OutcomeMetric
+from watchkeeper.analysis.metrics import OutcomeMetric, of_each
 from watchkeeper.analysis.outcomes import OutcomeHistory, Periods
 from watchkeeper.stats.performance import Direction
 from watchkeeper.stats.result import Result, Validity
@@ -52,7 +52,7 @@ def compare(history: OutcomeHistory, metric: OutcomeMetric, *, window: int) -> C
         metric,
         current=metric.compute(history.of(days)),
         reference=metric.compute(history.of(periods.reference)),
-        of_days=[metric.compute(history.of([day])) for day in periods.reference],
+        of_days=of_each(metric, (history.of([day]) for day in periods.reference)),
         days=days,
     )
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import date
 from math import hypot, inf, sqrt
 
 from scipy.special import stdtr
 
-from watchkeeper.analysis.metrics import OutcomeMetric
+from watchkeeper.analysis.metrics import OutcomeMetric, score_table
 from watchkeeper.analysis.outcomes import ByDay, SegmentHistory, of_days
 from watchkeeper.analysis.performance import design_effect, standard_error, worse_by
+from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
-from watchkeeper.stats.scores import Z_95
+from watchkeeper.stats.scores import Z_95, ScoreTable
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
 _NO_GAP = Result(estimate=0.0, low=0.0, high=0.0, n=0)
 _COUNTED_FROM = {
-    OutcomeKind.DECISIONS: 3,
     OutcomeKind.CLASSES: 2,
     OutcomeKind.NUMBERS: 0,
     OutcomeKind.RANKINGS: 0,
@@ -36,13 +37,34 @@ class Sides:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Whole:
+    """All rows of a model, and a metric of them."""
+
+    history: SegmentHistory
+    metric: OutcomeMetric
+    _tables: dict[tuple[date, ...], ScoreTable] = dataclass_field(default_factory=dict)
+
+    def sides(self, days: Sequence[date], part: Sequence[DayOutcomes]) -> tuple[Result, Result]:
+        """The metric of a part of the rows of these days, and of all others: counts add up, so the part's are taken off."""
+        if self.metric.kind is not OutcomeKind.DECISIONS:
+            others = [*self.history.of(days), *(_negative(entry, self.metric.kind) for entry in part)]
+            return self.metric.compute(part), self.metric.compute(others)
+        inside, compute = score_table(part), METRICS[self.metric.name].compute
+        return compute(inside), compute(self._table(tuple(days)) - inside)
+
+    def _table(self, days: tuple[date, ...]) -> ScoreTable:
+        if days not in self._tables:
+            self._tables[days] = score_table(self.history.of(days))
+        return self._tables[days]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Segment:
     """A segment ("region: north") with its days beside those of all rows."""
 
     part: str
     by_day: ByDay
-    history: SegmentHistory
-    metric: OutcomeMetric
+    whole: Whole
 
     def of(self, days: Iterable[date]) -> list[DayOutcomes]:
         return of_days(self.by_day, days)
@@ -51,11 +73,9 @@ class Segment:
         return sum(entry.labelled for entry in self.of(days)) >= least
 
     def sides(self, days: Sequence[date]) -> Sides:
-        """The other rows are all rows without those of the segment: counts add up, so these are taken off as counts below zero."""
-        part = self.of(days)
-        inside = self.metric.compute(part)
-        rest = self.metric.compute([*self.history.of(days), *(_negative(entry, self.metric.kind) for entry in part)])
-        size, half = worse_by(self.metric, inside.estimate, rest.estimate), Z_95 * hypot(standard_error(inside), standard_error(rest))
+        inside, rest = self.whole.sides(days, self.of(days))
+        size = worse_by(self.whole.metric, inside.estimate, rest.estimate)
+        half = Z_95 * hypot(standard_error(inside), standard_error(rest))
         validity = Validity.OK if inside.is_ok and rest.is_ok else Validity.TOO_FEW_ROWS
         return Sides(inside=inside, rest=rest, gap=Result(estimate=size, low=size - half, high=size + half, n=inside.n, validity=validity))
 
@@ -93,10 +113,9 @@ def segment_gaps(
     Where a p-value is not below `alpha` even when days do not differ, how much they do is not computed.
     """
     found: list[SegmentGap] = []
+    whole = Whole(history=history, metric=metric)
     for field in fields:
-        segments = [
-            Segment(part=f"{field}: {name}", by_day=entries, history=history, metric=metric) for name, entries in history.segments[field].items()
-        ]
+        segments = [Segment(part=f"{field}: {name}", by_day=entries, whole=whole) for name, entries in history.segments[field].items()]
         logged = {day for segment in segments for day in segment.by_day}
         now, reference = ([day for day in period if day in logged] for period in (days, history.periods.reference))
         for segment in segments:

@@ -64,19 +64,25 @@ def good_and_bad(kind: OutcomeKind, entries: Sequence[DayOutcomes]) -> Counts:
 
     Of a ranking the queries that have something relevant, and those without it among the first ten.
     """
+    (counts,) = good_and_bad_of(kind, [entries])
+    return counts
+
+
+def good_and_bad_of(kind: OutcomeKind, windows: Sequence[Sequence[DayOutcomes]]) -> list[Counts]:
+    """The same of each of several windows."""
     if kind is OutcomeKind.NUMBERS:
-        sums = number_sums(entries)
-        return Counts(bad=sums["n_interval"] - sums["covered"], valid=sums["n_interval"])
+        sums = [number_sums(entries) for entries in windows]
+        return [Counts(bad=of["n_interval"] - of["covered"], valid=of["n_interval"]) for of in sums]
     if kind is OutcomeKind.RANKINGS:
-        sums = ranking_sums(entries)
-        return Counts(bad=sums["queries"] - sums["hits"], valid=sums["queries"])
-    bad = valid = 0.0
-    for entry in entries:
-        said, label, n = (entry.cells[:, 1], entry.cells[:, 2], entry.cells[:, 3]) if kind is OutcomeKind.DECISIONS else entry.cells.T
-        judged = (said != UNKNOWN) & (label != UNKNOWN)
-        valid += float(n[judged].sum())
-        bad += float(n[judged & (said != label)].sum())
-    return Counts(bad=bad, valid=valid)
+        sums = [ranking_sums(entries) for entries in windows]
+        return [Counts(bad=of["queries"] - of["hits"], valid=of["queries"]) for of in sums]
+    first = 1 if kind is OutcomeKind.DECISIONS else 0
+    cells = [entry.cells.T[first : first + 3] for entries in windows for entry in entries]
+    said, label, n = np.concatenate(cells, axis=1) if cells else np.zeros((3, 0))
+    window = np.repeat(np.arange(len(windows)), [sum(len(entry.cells) for entry in entries) for entries in windows])
+    judged = (said != UNKNOWN) & (label != UNKNOWN)
+    bad, valid = (np.bincount(window, weights=n * chosen, minlength=len(windows)) for chosen in (judged & (said != label), judged))
+    return [Counts(bad=b, valid=v) for b, v in zip(bad.tolist(), valid.tolist(), strict=True)]
 
 
 def service_level(history: OutcomeHistory, *, target: float, budget: timedelta, windows: Sequence[BurnWindow] = MODEL_WINDOWS) -> ServiceLevel | None:
@@ -106,7 +112,7 @@ def usual_target(history: OutcomeHistory) -> float:
     """What only one mature day in a hundred missed so far, as a first target; NaN while fewer than eight days tell."""
     if history.kind is None:
         return float("nan")
-    days = [good_and_bad(history.kind, history.of([day])) for day in history.mature]
+    days = good_and_bad_of(history.kind, [history.of([day]) for day in history.mature])
     return suggest_target(np.array([day.bad for day in days]), np.array([day.valid for day in days])).estimate
 
 

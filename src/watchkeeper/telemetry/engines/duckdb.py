@@ -23,7 +23,9 @@ from watchkeeper.telemetry.parquet import parquet
 
 _VIEW = "log"
 _NOTHING = "(SELECT 1 AS nothing WHERE false)"
-FEW_FILES = 8  # of more the footers are kept for the next question: a seventh of the time of a month. They count as memory and give way to what is needed
+FEW_FILES = (
+    8  # of more the footers are kept for the next question: a seventh of the time of a month. They count as memory and give way to what is needed
+)
 
 
 def connect(*, memory_mb: int = 800, threads: int = 2) -> Engine:
