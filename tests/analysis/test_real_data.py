@@ -22,7 +22,7 @@ import pytest
 from tests.conftest import Runs
 from tests.oracles.shown import show
 from watchkeeper.analysis.causes import Cause, why
-from watchkeeper.analysis.estimates import Estimator, estimator_of
+from watchkeeper.analysis.estimates import Estimator, estimator_of, record_of
 from watchkeeper.analysis.metrics import score_table
 from watchkeeper.analysis.outcomes import SegmentHistory, by_day
 from watchkeeper.cli.demo import flights
@@ -340,7 +340,7 @@ def test_after_two_misses_in_a_row_an_estimate_is_distrusted_until_two_hits(year
         hits = [entry.is_hit for entry in tested]
         for at in range(1, len(hits)):
             history, then = year.learned(tested[at].last + DAY)
-            trust = then.record(name, window=WEEK).trust
+            trust = record_of(then.tested(name, window=WEEK)).trust
             assert [entry.last for entry in then.tested(name, window=WEEK)] == [entry.last for entry in tested[: at + 1]]
             if not hits[at] and not hits[at - 1]:
                 assert trust is Trust.DISTRUSTED

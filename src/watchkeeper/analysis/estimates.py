@@ -17,7 +17,7 @@ from math import inf, isfinite, nan, sqrt
 import numpy as np
 from scipy.special import chdtrc
 
-from watchkeeper.analysis.metrics import score_table
+from watchkeeper.analysis.metrics import remember_tables, score_table
 from watchkeeper.analysis.outcomes import Periods, SegmentHistory, of_days
 from watchkeeper.analysis.performance import robust_effect, windows_of
 from watchkeeper.stats.estimated import ESTIMATORS, CalibrationMap, Estimate, TrackRecord, Trust, estimates, track_record, trust_after
@@ -122,9 +122,6 @@ class Estimator:
     def trust(self, metric: str, *, window: int) -> Trust:
         return trust_of(self._tested(metric, days) for days in reversed(list(windows_of(self.periods, window))))
 
-    def record(self, metric: str, *, window: int) -> TrackRecord:
-        return record_of(self.tested(metric, window=window))
-
     def spread(self, metric: str) -> float:
         """By how much bands are widened, at least 1; freak days do not count."""
         if metric not in self._spreads:
@@ -133,6 +130,11 @@ class Estimator:
 
     def _learned_spread(self, metric: str) -> float:
         squares = []
+        remember_tables(
+            entry
+            for days in (self.history.by_day, *self.history.segments.get(self.field, {}).values())
+            for entry in of_days(days, self.periods.reference)
+        )
         for day in self.periods.reference:
             found = _estimate(self.history, self.field, [day], self.calibration, metric)
             truth = METRICS[metric].compute(score_table(self.history.of([day])))
@@ -229,8 +231,9 @@ def _tables(whole: ScoreTable, segments: Mapping[str, Sequence[DayOutcomes]]) ->
         return {"": whole}
     tables = {name: score_table(entries) for name, entries in segments.items()}
     tables = {name: table for name, table in tables.items() if table.rows}
-    rest = whole - pooled(tables.values())
-    return {**tables, "": rest} if rest.rows else tables or {"": whole}
+    if sum(table.rows for table in tables.values()) == whole.rows:
+        return tables or {"": whole}
+    return {**tables, "": whole - pooled(tables.values())}
 
 
 def _field(learned: ScoreTable, segments: Mapping[str, Mapping[str, Sequence[DayOutcomes]]]) -> str:

@@ -72,8 +72,8 @@ def _counted(entries: Days, tables: NDArray[np.int64] | Floats) -> tuple[Floats,
         kept = ~(without & (said == UNKNOWN))
         place, n, s, spread = place[kept], n[kept], s[kept], spread[kept]
     places, size = place.astype(np.int64), (int(tables[-1]) + 1) * 9 * CODES
-    n, s, spread = (np.bincount(places, weights=weights, minlength=size).reshape(-1, CODES, 9) for weights in (n, s, spread))
-    return n, s, spread
+    n, s, spread = (np.asarray(np.bincount(places, weights=weights, minlength=size), dtype=np.float64) for weights in (n, s, spread))
+    return n.reshape(-1, CODES, 9), s.reshape(-1, CODES, 9), spread.reshape(-1, CODES, 9)
 
 
 def _score_table(n: Floats, s: Floats, spread: Floats) -> ScoreTable:

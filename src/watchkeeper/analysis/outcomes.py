@@ -100,15 +100,17 @@ class OutcomeHistory(Evidence):
         before = float(curve.share[max(0, int(np.searchsorted(curve.delays, 0.75 * curve.delays[-1], side="right")) - 1)])
         return last if last - before <= _STILL_GROWS * last else 1.0
 
-    def maturity(self, day: date) -> float:
-        """The share of a day's labels that are expected to have come by now, of those that will ever come."""
-        at = int(np.searchsorted(self.delays.delays, self.age(day), side="right")) - 1
-        return min(1.0, float(self.delays.share[at]) / self.final_share) if at >= 0 else 0.0
+    @cached_property
+    def maturity(self) -> Mapping[date, float]:
+        """The share of each day's labels that are expected to have come by now, of those that will ever come."""
+        ages = np.array([self.age(day) for day in self.by_day])
+        known = np.concatenate([[0.0], self.delays.share])[np.searchsorted(self.delays.delays, ages, side="right")]
+        return dict(zip(self.by_day, np.minimum(known / self.final_share, 1.0).tolist(), strict=True))
 
     @cached_property
     def mature(self) -> tuple[date, ...]:
         """Days that may be judged: 95 % of their labels are expected to be there."""
-        return tuple(day for day in self.by_day if self.maturity(day) >= MATURE)
+        return tuple(day for day, share in self.maturity.items() if share >= MATURE)
 
     @property
     def usual_delay(self) -> float:
@@ -193,16 +195,12 @@ def _aged(entry: DayOutcomes, age: float) -> DayOutcomes:
 
 def delay_curve(days: Iterable[DayOutcomes], ends: Mapping[date, datetime], now: datetime) -> DelayCurve:
     """Kaplan-Meier over the days: labels by their delay, predictions without one by their age. In days."""
-    arrived: dict[float, float] = defaultdict(float)
-    waiting: dict[float, float] = defaultdict(float)
-    for entry in days:
-        for bucket, n in entry.delays[:, 1:].tolist():
-            arrived[bucket] += n
-        waiting[(now - ends[entry.day]) / timedelta(days=1)] += entry.rows - entry.labelled
-    buckets = np.array(sorted(arrived))
-    counts = np.array([arrived[bucket] for bucket in buckets])
-    ages = np.array(sorted(waiting))
-    pending = np.array([waiting[age] for age in ages])
+    entries = list(days)
+    arrived = np.concatenate([np.zeros((0, 3)), *(entry.delays for entry in entries)])
+    buckets, places = np.unique(arrived[:, 1], return_inverse=True)
+    counts = np.bincount(places, weights=arrived[:, 2], minlength=len(buckets))
+    ages, places = np.unique([(now - ends[entry.day]) / timedelta(days=1) for entry in entries], return_inverse=True)
+    pending = np.bincount(places, weights=[entry.rows - entry.labelled for entry in entries], minlength=len(ages))
     return kaplan_meier(
         np.concatenate([delay_bounds(buckets) / _DAY_SECONDS, ages]),
         np.concatenate([counts, np.zeros(len(ages))]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from math import hypot, inf, isfinite, nan, sqrt
 from statistics import median
 
@@ -22,19 +23,32 @@ _CHI2_MEDIAN = 0.45493642311957283  # of one degree of freedom
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A metric of days first to last beside its reference. `worse` is by how much it is worse (negative: better), in the metric's own units.
-
-    `design_effect` is how much more days differ than their rows explain, 1 when no more; `p_value` that of no difference, one-sided.
-    """
+    """A metric of days first to last beside its reference; of `usual_days`, those of the reference, how much days differ is learned when it matters."""
 
     metric: OutcomeMetric
     current: Result
     reference: Result
-    worse: float
-    p_value: float
-    design_effect: float
     first: date
     last: date
+    history: OutcomeHistory
+    usual_days: tuple[date, ...]
+
+    @property
+    def worse(self) -> float:
+        """By how much it is worse (negative: better), in the metric's own units."""
+        return worse_by(self.metric, self.current.estimate, self.reference.estimate)
+
+    @cached_property
+    def design_effect(self) -> float:
+        """How much more days differ than their rows explain, 1 when no more."""
+        return design_effect(of_each(self.metric, (self.history.of([day]) for day in self.usual_days)))
+
+    @cached_property
+    def p_value(self) -> float:
+        """How often days that are no worse look so, beside how much days differ."""
+        error = sqrt(self.design_effect) * hypot(standard_error(self.current), standard_error(self.reference))
+        freedom = max(1, len(self.usual_days) - 1)
+        return float(1 - stdtr(freedom, self.worse / error)) if isfinite(self.worse) and 0 < error < inf else nan
 
 
 def standard_error(result: Result) -> float:
@@ -48,31 +62,14 @@ def compare(history: OutcomeHistory, metric: OutcomeMetric, *, window: int) -> C
     days = periods.judged[-window:]
     if not days or not periods.is_learned:
         return None
-    return compare_results(
-        metric,
-        current=metric.compute(history.of(days)),
-        reference=metric.compute(history.of(periods.reference)),
-        of_days=of_each(metric, (history.of([day]) for day in periods.reference)),
-        days=days,
-    )
-
-
-def compare_results(metric: OutcomeMetric, *, current: Result, reference: Result, of_days: Sequence[Result], days: Sequence[date]) -> Comparison:
-    """`of_days` are the reference's days by themselves: they tell how much days differ."""
-    worse = worse_by(metric, current.estimate, reference.estimate)
-    effect = design_effect(of_days)
-    error = sqrt(effect) * hypot(standard_error(current), standard_error(reference))
-    freedom = max(1, len(of_days) - 1)
-    p_value = float(1 - stdtr(freedom, worse / error)) if isfinite(worse) and 0 < error < inf else nan
     return Comparison(
         metric=metric,
-        current=current,
-        reference=reference,
-        worse=worse,
-        p_value=p_value,
-        design_effect=effect,
+        current=metric.compute(history.of(days)),
+        reference=metric.compute(history.of(periods.reference)),
         first=days[0],
         last=days[-1],
+        history=history,
+        usual_days=periods.reference,
     )
 
 

@@ -8,7 +8,7 @@ The band has two parts: the coins (Poisson-binomial) and what the reference labe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from itertools import pairwise
@@ -47,6 +47,7 @@ class CalibrationMap:
     rows_of: Mapping[str, Floats]
     shift_of: Mapping[str, Floats]
     strength: float
+    _probabilities: dict[tuple[str, ...], Floats] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reference: Mapping[str, ScoreTable], *, strength: float = 30.0, groups: int = 20) -> CalibrationMap:
@@ -65,8 +66,11 @@ class CalibrationMap:
         return cls(curve=curve, blocks=blocks, block_rows=block_rows, belongs=belongs, rows_of=rows_of, shift_of=shift_of, strength=strength)
 
     def probabilities(self, segments: Iterable[str]) -> Floats:
-        """Segments x codes. A segment that the reference does not have follows the curve."""
-        return np.asarray(np.clip(self.curve + self._of_segments(self.shift_of, segments) @ self.belongs.T, 0.0, 1.0))
+        """Segments x codes. A segment that the reference does not have follows the curve. Kept: every window of a model has the same segments."""
+        names = tuple(segments)
+        if names not in self._probabilities:
+            self._probabilities[names] = np.clip(self.curve + self._of_segments(self.shift_of, names) @ self.belongs.T, 0.0, 1.0)
+        return self._probabilities[names]
 
     def rows(self, segments: Iterable[str]) -> Floats:
         """Segments x groups: labelled reference rows."""

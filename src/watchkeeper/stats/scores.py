@@ -24,6 +24,7 @@ BINS = 200
 CODES = BINS + 2
 BIN_WIDTH = 1 / BINS
 PROBABILITIES = slice(1, BINS + 1)  # the codes whose scores can be probabilities
+_MIDDLE = np.clip((np.arange(CODES) - 0.5) * BIN_WIDTH, 0.0, 1.0)  # of each code
 
 Z_95 = 1.959963984540054
 INDEPENDENT = (Assumption.INDEPENDENT_ROWS,)
@@ -259,6 +260,5 @@ def _by_code(code: NDArray[np.int64], weights: ArrayLike) -> Floats:
 
 
 def _means(total: Floats, n: Floats, *, empty: float | None = None) -> Floats:
-    middle = np.clip((np.arange(CODES) - 0.5) * BIN_WIDTH, 0.0, 1.0) if empty is None else np.full(CODES, empty)
-    means: Floats = np.divide(total, n, out=middle, where=(n > 0) & np.isfinite(total))
+    means: Floats = np.divide(total, n, out=_MIDDLE.copy() if empty is None else np.full(CODES, empty), where=(n > 0) & np.isfinite(total))
     return means
