@@ -77,8 +77,8 @@ def good_and_bad_of(kind: OutcomeKind, windows: Sequence[Sequence[DayOutcomes]])
         sums = [ranking_sums(entries) for entries in windows]
         return [Counts(bad=of["queries"] - of["hits"], valid=of["queries"]) for of in sums]
     first = 1 if kind is OutcomeKind.DECISIONS else 0
-    cells = [entry.cells.T for entries in windows for entry in entries]
-    said, label, n = (np.concatenate([np.zeros(0), *(entry[place] for entry in cells)]) for place in range(first, first + 3))
+    cells = [entry.cells.T[first : first + 3] for entries in windows for entry in entries]
+    said, label, n = np.concatenate([np.zeros((3, 0)), *cells], axis=1)
     of_cells = np.repeat(np.arange(len(windows)), [len(entries) for entries in windows])
     window = np.repeat(of_cells, [entry.shape[1] for entry in cells])
     judged = (said != UNKNOWN) & (label != UNKNOWN)

@@ -114,7 +114,8 @@ def noise_floor(bins: ArrayLike, n: ArrayLike, m: ArrayLike, *, quantile: float 
     degrees = np.maximum(np.asarray(bins, dtype=np.float64) - 1, 0.0)
     scale = chdtri(np.maximum(degrees, 1e-9), 1 - quantile) if quantile else degrees
     rows = np.asarray(n, dtype=np.float64), np.asarray(m, dtype=np.float64)
-    return np.asarray(np.where(degrees > 0, scale, 0.0) * design_effect * sum(_ratio(np.ones_like(side), side, empty=np.inf) for side in rows))
+    with np.errstate(invalid="ignore"):  # of one bin without rows there is none: NaN
+        return np.asarray(np.where(degrees > 0, scale, 0.0) * design_effect * sum(_ratio(np.ones_like(side), side, empty=np.inf) for side in rows))
 
 
 def _smoothed(reference: ArrayLike, current: ArrayLike, smoothing: float) -> tuple[Floats, Floats]:
