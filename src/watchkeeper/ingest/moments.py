@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 from django.db import transaction
-from django.db.models import Q, Window
+from django.db.models import Q, QuerySet, Window
 from django.db.models.functions import DenseRank
 
 from watchkeeper.analysis.columns import LEARN_DAYS
 from watchkeeper.analysis.multivariate import LOOKED_BACK, MomentHistory
 from watchkeeper.core.settings import settings
+from watchkeeper.history.bulk import prepared_objects
 from watchkeeper.ingest.columns import closed_days, first_rows, has_duplicates, reference_rows
 from watchkeeper.ingest.dirty import Of, clear_marks, due_days, mark_all_days, postpone, refresh_days, zone_of, zones_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
@@ -74,9 +75,10 @@ def moment_histories(models: Collection[UUID], *, now: datetime, back: timedelta
     return {id: _history(scales[id], found[scales[id].pk], zones[id], now) if id in scales else MomentHistory(now=now) for id in models}
 
 
-def _scales(models: Collection[UUID]) -> list[MomentScale]:
+@prepared_objects
+def _scales(models: Collection[UUID]) -> QuerySet[MomentScale]:
     """Those of each model, the newest last."""
-    return list(MomentScale.objects.filter(bins__model__in=models).select_related("bins").order_by("bins__number"))
+    return MomentScale.objects.filter(bins__model__among=models).select_related("bins").order_by("bins__number")
 
 
 def _history(scale: MomentScale, stored: list[tuple[date, bytes]], zone: ZoneInfo, now: datetime) -> MomentHistory:

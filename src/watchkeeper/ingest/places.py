@@ -19,6 +19,7 @@ from watchkeeper.core.evidence import Link
 from watchkeeper.core.secrets import decrypt, encrypt
 from watchkeeper.core.settings import settings
 from watchkeeper.history.actors import Actor
+from watchkeeper.history.bulk import prepared_objects
 from watchkeeper.history.services import record
 from watchkeeper.ingest.models import WatchedPlace
 from watchkeeper.registry.models import RegisteredModel, Stage
@@ -122,10 +123,15 @@ def place_of(model: RegisteredModel, id: UUID) -> WatchedPlace:
 def place_links(models: Collection[UUID]) -> dict[UUID, list[Link]]:
     """Watched places as links of the passport, for the risk that says when one is gone. Named by address: a model may have several."""
     found: dict[UUID, list[Link]] = {}
-    for place in WatchedPlace.objects.filter(model__in=models).order_by("created_at"):
+    for place in _watched(models):
         link = Link(name=place.kind, url=place.address, checked_at=place.looked_at, failing_since=place.failing_since, failure=place.failure)
         found.setdefault(place.model_id, []).append(link)
     return found
+
+
+@prepared_objects
+def _watched(models: Collection[UUID]) -> QuerySet[WatchedPlace]:
+    return WatchedPlace.objects.filter(model__among=models).order_by("created_at")
 
 
 def open_watched(place: WatchedPlace) -> Place:

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import QuerySet, Sum
 
 from watchkeeper.core.evidence import Heartbeat, LoggedEvent, WindowCount
-from watchkeeper.history.bulk import prepared
+from watchkeeper.history.bulk import prepared, prepared_objects
 from watchkeeper.history.services import plain
 from watchkeeper.ingest.models import Batch, Event, LogColumn, MetricPoint, QuarantinedRow, StreamTimer, WindowProfile
 from watchkeeper.registry.models import RegisteredModel
@@ -51,9 +51,14 @@ def metric_names(model: UUID) -> list[str]:
 
 def recent_events(models: Collection[UUID], *, since: datetime) -> dict[UUID, list[LoggedEvent]]:
     events: dict[UUID, list[LoggedEvent]] = defaultdict(list)
-    for event in Event.objects.filter(model__in=models, timestamp__gte=since).order_by("timestamp", "id"):
+    for event in _events(models, since):
         events[event.model_id].append(LoggedEvent(type=event.type, timestamp=event.timestamp, received_at=event.received_at, fields=event.fields))
     return events
+
+
+@prepared_objects
+def _events(models: Collection[UUID], since: datetime) -> QuerySet[Event]:
+    return Event.objects.filter(model__among=models, timestamp__since=since).order_by("timestamp", "id")
 
 
 def events_of(model: UUID, *, since: datetime) -> QuerySet[Event]:
@@ -62,23 +67,32 @@ def events_of(model: UUID, *, since: datetime) -> QuerySet[Event]:
 
 def volumes(models: Collection[UUID], *, since: datetime) -> dict[UUID, list[WindowCount]]:
     """Hourly counts over all versions, pooled, oldest first."""
-    found = WindowProfile.objects.filter(model__in=models, start__gte=since, segment="").values("model_id", "start")
     counts: dict[UUID, list[WindowCount]] = defaultdict(list)
-    for row in found.annotate(all_rows=Sum("rows"), all_duplicates=Sum("duplicates")).order_by("start"):
-        counts[row["model_id"]].append(WindowCount(start=row["start"], rows=row["all_rows"], duplicates=row["all_duplicates"]))
+    for model_id, start, rows, duplicates in _hours(models, since):
+        counts[model_id].append(WindowCount(start=start, rows=rows, duplicates=duplicates))
     return counts
 
 
+@prepared
+def _hours(models: Collection[UUID], since: datetime) -> QuerySet[WindowProfile, Any]:  # Any: values of columns
+    found = WindowProfile.objects.filter(model__among=models, start__since=since, segment="").values("model_id", "start")
+    summed = found.annotate(all_rows=Sum("rows"), all_duplicates=Sum("duplicates")).order_by("start")
+    return summed.values_list("model_id", "start", "all_rows", "all_duplicates")
+
+
 def first_predictions(models: Collection[UUID]) -> dict[UUID, datetime]:
-    found = StreamTimer.objects.filter(model__in=models, stream="predictions")
-    return dict(found.values_list("model_id", "first_received_at"))
+    return dict(_first_predictions(models))
+
+
+@prepared
+def _first_predictions(models: Collection[UUID]) -> QuerySet[StreamTimer, Any]:  # Any: values of columns
+    return StreamTimer.objects.filter(model__among=models, stream="predictions").values_list("model_id", "first_received_at")
 
 
 def seen_columns(models: Collection[UUID], *, within: timedelta) -> dict[UUID, tuple[dict[str, str], datetime]]:
     """Feature columns seen within the given time before the newest prediction, and that moment."""
     columns: dict[UUID, list[tuple[str, str, datetime]]] = defaultdict(list)
-    found = LogColumn.objects.filter(model__in=models, stream="predictions", name__startswith="f.")
-    for model_id, name, kind, at in found.values_list("model_id", "name", "type", "last_seen_at"):
+    for model_id, name, kind, at in _features(models):
         columns[model_id].append((name.removeprefix("f."), kind, at))
     newest = {model_id: max(at for _, _, at in entries) for model_id, entries in columns.items()}
     return {
@@ -87,18 +101,33 @@ def seen_columns(models: Collection[UUID], *, within: timedelta) -> dict[UUID, t
     }
 
 
+@prepared
+def _features(models: Collection[UUID]) -> QuerySet[LogColumn, Any]:  # Any: values of columns
+    found = LogColumn.objects.filter(model__among=models, stream="predictions", name__startswith="f.")
+    return found.values_list("model_id", "name", "type", "last_seen_at")
+
+
 def quarantine_counts(models: Collection[UUID], *, since: datetime) -> dict[UUID, tuple[int, int, tuple[str, ...]]]:
     """Rejected rows, accepted rows, and the most frequent reasons, per model."""
-    totals = Batch.objects.filter(model__in=models, received_at__gte=since).values("model_id").annotate(all=Sum("rows"), bad=Sum("rejected"))
     reasons: dict[UUID, Counter[str]] = defaultdict(Counter)
-    for model_id, field, message in QuarantinedRow.objects.filter(model__in=models, received_at__gte=since).values_list(
-        "model_id", "field", "message"
-    )[:5000]:
+    for model_id, field, message in _refused(models, since):
         reasons[model_id][f"{field}: {message}" if field else message] += 1
     return {
-        row["model_id"]: (row["bad"], row["all"] - row["bad"], tuple(reason for reason, _ in reasons[row["model_id"]].most_common(3)))
-        for row in totals
+        model_id: (bad, rows - bad, tuple(reason for reason, _ in reasons[model_id].most_common(3)))
+        for model_id, rows, bad in _received(models, since)
     }
+
+
+@prepared
+def _received(models: Collection[UUID], since: datetime) -> QuerySet[Batch, Any]:  # Any: values of columns
+    found = Batch.objects.filter(model__among=models, received_at__since=since).values("model_id")
+    return found.annotate(all=Sum("rows"), bad=Sum("rejected")).values_list("model_id", "all", "bad")
+
+
+@prepared
+def _refused(models: Collection[UUID], since: datetime) -> QuerySet[QuarantinedRow, Any]:  # Any: values of columns
+    found = QuarantinedRow.objects.filter(model__among=models, received_at__since=since)
+    return found.values_list("model_id", "field", "message")[:5000]
 
 
 def quarantine(model: UUID) -> QuerySet[QuarantinedRow]:

@@ -133,17 +133,16 @@ def _members(teams: set[UUID | None]) -> dict[UUID | None, list[Person]]:
 
 def passports(models: Collection[UUID], *, now: datetime) -> dict[UUID, Passport]:
     """The passports of many models in a fixed number of queries."""
-    found = RegisteredModel.objects.filter(id__in=models)
     owners = owners_by_side(models)
     business, technical = owners["business"], owners["technical"]
     metrics = declared_metrics(models)
     sources: dict[UUID, list[str]] = defaultdict(list)
-    for model_id, address in DataSource.objects.filter(used_by__in=models).values_list("used_by", "address").order_by("address"):
+    for model_id, address in _sources(models):
         sources[model_id].append(address)
     versions: dict[UUID, list[CurrentVersion]] = defaultdict(list)
-    for version in ModelVersion.objects.filter(model__in=models, is_current=True).order_by("name"):
-        versions[version.model_id].append(CurrentVersion(name=version.name, trained_at=version.trained_at, deployed_at=version.deployed_at))
-    checks = {(check.model_id, check.field): check for check in LinkCheck.objects.filter(model__in=models)}
+    for model_id, name, trained_at, deployed_at in _current_versions(models):
+        versions[model_id].append(CurrentVersion(name=name, trained_at=trained_at, deployed_at=deployed_at))
+    checks = {(check.model_id, check.field): check for check in _checks(models)}
     return {
         model.id: Passport(
             now=now,
@@ -157,8 +156,29 @@ def passports(models: Collection[UUID], *, now: datetime) -> dict[UUID, Passport
             links=tuple(_links(model, checks)),
             versions=tuple(versions.get(model.id, [])),
         )
-        for model in found
+        for model in _registered(models)
     }
+
+
+@prepared_objects
+def _registered(models: Collection[UUID]) -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.filter(id__among=models)
+
+
+@prepared
+def _sources(models: Collection[UUID]) -> QuerySet[DataSource, Any]:  # Any: values of columns
+    return DataSource.objects.filter(used_by__id__among=models).values_list("used_by", "address").order_by("address")
+
+
+@prepared
+def _current_versions(models: Collection[UUID]) -> QuerySet[ModelVersion, Any]:  # Any: values of columns
+    found = ModelVersion.objects.filter(model__among=models, is_current=True).order_by("name")
+    return found.values_list("model_id", "name", "trained_at", "deployed_at")
+
+
+@prepared_objects
+def _checks(models: Collection[UUID]) -> QuerySet[LinkCheck]:
+    return LinkCheck.objects.filter(model__among=models)
 
 
 def _links(model: RegisteredModel, checks: dict[tuple[UUID, str], LinkCheck]) -> list[Link]:
