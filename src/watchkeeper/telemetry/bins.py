@@ -194,8 +194,8 @@ def count_groups(layout: Layout, table: pa.Table, groups: Ints, count: int) -> l
 
 
 def _sums(numbers: Floats, groups: Ints, count: int) -> Floats:
-    """Σx and Σx² of each group. Squares of numbers beyond 1e154 are infinite: their spread is not told."""
-    with np.errstate(over="ignore"):
+    """Σx and Σx² of each group. Squares of numbers beyond 1e154 are infinite, and sums of such numbers may be none: their spread is not told."""
+    with np.errstate(over="ignore", invalid="ignore"):
         if count == 1:
             return np.array([[numbers.sum(), numbers @ numbers]])
         return np.stack([np.bincount(groups, weights=weights, minlength=count) for weights in (numbers, numbers * numbers)], axis=-1)
