@@ -11,7 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from watchkeeper.telemetry.bins import NULL, UNDER_MINIMUM, ColumnBins, ColumnCounts, Layout, count_rows, make_bins, pack, unpack
+from watchkeeper.telemetry.bins import (
+    AT_ONCE,
+    NULL,
+    UNDER_MINIMUM,
+    ColumnBins,
+    ColumnCounts,
+    Layout,
+    count_groups,
+    count_rows,
+    make_bins,
+    pack,
+    unpack,
+)
 from watchkeeper.telemetry.columns import column_profiles
 from watchkeeper.telemetry.days import Cut, local_day
 from watchkeeper.telemetry.decode import decode
@@ -109,6 +121,21 @@ def test_days_of_utc_end_at_midnight(tmp_path, profiles_of, year):
     )
     assert [(profile.day, profile.counts.rows) for profile in by_zone[1]] == [(profile.day, profile.counts.rows) for profile in by_zone[0]]
     assert [profile.counts.rows for profile in by_zone[2]] == [3, 2]  # an hour behind: midnight is the evening before
+
+
+def test_many_rows_at_hand_are_counted_in_parts_and_added_up() -> None:
+    chance = np.random.default_rng(8)
+    rows = 2 * AT_ONCE + 7
+    table = pa.table({"f.x": chance.normal(size=rows), "f.word": pa.array(["a", "b", None]).take(pa.array(chance.integers(0, 3, rows)))})
+    layout, groups = make_bins(table.slice(0, 1000)), chance.integers(0, 2, rows)
+
+    together = count_groups(layout, table, groups, 2)
+
+    for group, counts in enumerate(together):
+        assert_same(layout, counts, count_rows(layout, table.filter(pa.array(groups == group))))
+        numbers = table["f.x"].to_numpy()[groups == group]
+        assert counts.sums[0] == pytest.approx([numbers.sum(), (numbers**2).sum()])
+        assert counts.counts[layout.slices["f.word"]].sum() == counts.rows == (groups == group).sum()
 
 
 def test_of_an_id_that_was_sent_again_the_last_is_counted(tmp_path, profiles_of):
