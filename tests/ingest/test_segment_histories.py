@@ -12,6 +12,8 @@ from watchkeeper import risks
 from watchkeeper.analysis.examples import NOW
 from watchkeeper.analysis.outcome_examples import day_back, scored
 from watchkeeper.analysis.outcomes import LOOKED_BACK, SegmentHistory
+from watchkeeper.analysis.service_levels import good_and_bad
+from watchkeeper.ingest.models import OutcomeProfile
 from watchkeeper.ingest.outcomes import replace_outcomes, segment_histories
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
@@ -105,3 +107,18 @@ def test_a_day_that_was_counted_again_meanwhile_is_read_as_it_is_now(model: Regi
     assert [entry.rows for entry in region["north"][MIDDLE]] == [70]
     assert region["passing"][MIDDLE] == []
     assert "other" not in region
+
+
+def test_good_and_bad_are_known_without_the_cells_and_as_these_say(model: RegisteredModel) -> None:
+    """Of days stored before they were counted, the cells tell."""
+    OutcomeProfile.objects.filter(model=model, day=LATELY).update(bad=None, valid=None)
+
+    days = read(model).days
+
+    for entry in days:
+        by_cells = good_and_bad(OutcomeKind.DECISIONS, [replace(entry, judged=None)])
+        assert (entry.judged is None) == (entry.day == LATELY)
+        assert good_and_bad(OutcomeKind.DECISIONS, [entry]) == by_cells
+    assert good_and_bad(OutcomeKind.DECISIONS, days[:-20]) == good_and_bad(
+        OutcomeKind.DECISIONS, [replace(entry, judged=None) for entry in days[:-20]]
+    )

@@ -70,6 +70,9 @@ def good_and_bad(kind: OutcomeKind, entries: Sequence[DayOutcomes]) -> Counts:
 
 def good_and_bad_of(kind: OutcomeKind, windows: Sequence[Sequence[DayOutcomes]]) -> list[Counts]:
     """The same of each of several windows."""
+    if all(entry.judged for entries in windows for entry in entries):
+        pairs = [[entry.judged or (0.0, 0.0) for entry in entries] for entries in windows]
+        return [Counts(bad=sum(bad for bad, _ in of), valid=sum(valid for _, valid in of)) for of in pairs]
     if kind is OutcomeKind.NUMBERS:
         sums = [number_sums(entries) for entries in windows]
         return [Counts(bad=of["n_interval"] - of["covered"], valid=of["n_interval"]) for of in sums]

@@ -241,7 +241,8 @@ class ColumnProfile(models.Model):
 class OutcomeProfile(models.Model):
     """Predictions of one day joined with the labels that came for them, replaced as a whole. `field` and `segment` are empty for all rows.
 
-    `cells` and `delays` are those of telemetry.outcomes, compressed.
+    `cells` and `delays` are those of telemetry.outcomes, compressed. `bad` of `valid` predictions were wrong, as service levels count them; null where
+    only the cells tell.
     """
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="outcomes", db_index=False)
@@ -255,6 +256,8 @@ class OutcomeProfile(models.Model):
     classes = models.JSONField(default=list)
     cells = models.BinaryField()
     delays = models.BinaryField()
+    bad = models.FloatField(null=True)
+    valid = models.FloatField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "field", "day", "segment", "version"], name="outcome_profile_once")]

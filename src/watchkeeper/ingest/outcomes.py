@@ -20,6 +20,7 @@ from django.db.models import Q, QuerySet, TextField, Window
 from django.db.models.functions import Cast, DenseRank
 
 from watchkeeper.analysis.outcomes import LEARN_DAYS, LOOKED_BACK, OutcomeHistory, SegmentHistory
+from watchkeeper.analysis.service_levels import good_and_bad_of
 from watchkeeper.core.settings import settings
 from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest.columns import has_duplicates
@@ -123,12 +124,15 @@ class Stored(NamedTuple):
     classes: str  # JSON
     cells: bytes
     delays: bytes
+    bad: float | None
+    valid: float | None
 
     def outcomes(self) -> DayOutcomes:
         """What was counted, as it was counted."""
         found = StoredOutcomes.__new__(StoredOutcomes)  # __init__ asks for the tables
         known = {"version": self.version, "day": self.day, "field": self.field, "segment": self.segment, "rows": self.rows, "labelled": self.labelled}
-        vars(found).update(known, _stored=self)
+        judged = None if self.bad is None or self.valid is None else (self.bad, self.valid)
+        vars(found).update(known, judged=judged, _stored=self)
         return found
 
 
@@ -150,7 +154,7 @@ class StoredOutcomes(DayOutcomes):
         return tuple(json.loads(self._stored.classes))
 
 
-STORED = ("model", "kind", "version", "day", "field", "segment", "rows", "labelled", Cast("classes", TextField()), "cells", "delays")
+STORED = ("model", "kind", "version", "day", "field", "segment", "rows", "labelled", Cast("classes", TextField()), "cells", "delays", "bad", "valid")
 
 
 @prepared
@@ -312,6 +316,7 @@ def _refresh_model(engine: Engine, telemetry: TelemetryLog, model_id: UUID, stil
 def replace_outcomes(model_id: UUID, kind: OutcomeKind, days: Sequence[date], counted: Sequence[DayOutcomes]) -> None:
     """What was counted of these days, in place of what is stored of them."""
     OutcomeProfile.objects.filter(model=model_id, day__in=days).delete()
+    judged = good_and_bad_of(kind, [[entry] for entry in counted])
     OutcomeProfile.objects.bulk_create(
         OutcomeProfile(
             model_id=model_id,
@@ -325,8 +330,10 @@ def replace_outcomes(model_id: UUID, kind: OutcomeKind, days: Sequence[date], co
             classes=list(entry.classes),
             cells=pack_table(entry.cells),
             delays=pack_table(entry.delays),
+            bad=of_day.bad,
+            valid=of_day.valid,
         )
-        for entry in counted
+        for entry, of_day in zip(counted, judged, strict=True)
         if is_name(entry.field) and is_name(entry.segment)
     )
 

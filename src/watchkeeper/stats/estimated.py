@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from math import hypot, inf, isfinite, nan, sqrt
 from statistics import fmean
@@ -132,15 +132,52 @@ class TrackRecord:
     trust: Trust = Trust.UNTESTED
 
 
-class _Cells(NamedTuple):
-    """Segments x codes: rows, those decided positive, probability, Σp(1-p), mean score, expected Σ(s - y)²."""
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """A window as segments x codes. Most metrics need neither the scores nor their squares: each is made when it is asked for."""
 
-    n: Floats
-    decided: Floats
-    p: Floats
-    chance: Floats
-    score: Floats
-    squared_error: Floats
+    window: Mapping[str, ScoreTable]
+    calibration: CalibrationMap | None
+
+    @cached_property
+    def n(self) -> Floats:
+        """Rows."""
+        return _stacked(self.window, "n")
+
+    @cached_property
+    def decided(self) -> Floats:
+        """Rows decided positive."""
+        return _stacked(self.window, "predicted_positive")
+
+    @cached_property
+    def score(self) -> Floats:
+        """Mean score."""
+        return np.clip(_stacked(self.window, "mean_score"), 0.0, 1.0)
+
+    @cached_property
+    def sum_s2(self) -> Floats:
+        """Σs²; scores outside of [0, 1] count as 0 or 1."""
+        within = np.where((self.score > 0) & (self.score < 1), _stacked(self.window, "score_variance"), 0.0)
+        return np.asarray(self.n * (self.score**2 + within))
+
+    @cached_property
+    def p(self) -> Floats:
+        """Probability."""
+        return self.calibration.probabilities(self.window) if self.calibration else self.score
+
+    @cached_property
+    def chance(self) -> Floats:
+        """Σp(1-p)."""
+        if self.calibration is None:
+            return np.maximum(self.n * self.score - self.sum_s2, 0.0)
+        return np.asarray(self.n * self.p * (1 - self.p))
+
+    @cached_property
+    def squared_error(self) -> Floats:
+        """Expected Σ(s - y)²."""
+        if self.calibration is None:
+            return np.asarray(self.n * self.score - self.sum_s2)
+        return np.asarray(self.sum_s2 - 2 * self.n * self.score * self.p + self.n * self.p)
 
 
 class _Slope(NamedTuple):
@@ -165,7 +202,7 @@ def estimates(window: Mapping[str, ScoreTable], calibration: CalibrationMap | No
         return dict.fromkeys(wanted, _missing(Validity.TOO_FEW_ROWS if n < 2 else Validity.OUT_OF_SUPPORT, n, rule))
     validity = Validity.TOO_FEW_ROWS if n < _MIN_ROWS else Validity.OK if calibration else Validity.PRELIMINARY
     blank = Result(estimate=nan, n=n, n_effective=covered.effective if calibration else n, validity=validity, assumptions=ASSUMPTIONS, rule=rule)
-    cells = _cells(window, calibration)
+    cells = _Cells(window, calibration)
     return {name: _estimate(ESTIMATORS[name](cells), cells, calibration, window, blank) for name in wanted}
 
 
@@ -272,17 +309,6 @@ def _estimate(slope: _Slope, cells: _Cells, calibration: CalibrationMap | None, 
 
 def _missing(validity: Validity, n: int, rule: str) -> Estimate:
     return Estimate(result=Result.missing(validity, n=n, rule=rule, assumptions=ASSUMPTIONS))
-
-
-def _cells(window: Mapping[str, ScoreTable], calibration: CalibrationMap | None) -> _Cells:
-    n, decided = _stacked(window, "n"), _stacked(window, "predicted_positive")
-    score = np.clip(_stacked(window, "mean_score"), 0.0, 1.0)
-    within = np.where((score > 0) & (score < 1), _stacked(window, "score_variance"), 0.0)  # scores outside of [0, 1] count as 0 or 1
-    sum_s2 = n * (score**2 + within)
-    if calibration is None:
-        return _Cells(n, decided, score, np.maximum(n * score - sum_s2, 0.0), score, n * score - sum_s2)
-    p = calibration.probabilities(window)
-    return _Cells(n, decided, p, n * p * (1 - p), score, sum_s2 - 2 * n * score * p + n * p)
 
 
 def _believed(window: Mapping[str, ScoreTable]) -> Support:

@@ -38,6 +38,7 @@ class DayOutcomes:
     """Predictions of one version on one day in one segment (`field` and `segment` are empty for all) and the labels that came for them.
 
     `cells` as OutcomeKind says. `delays` has rows of label (UNKNOWN unless positive or negative), delay bucket and n: see `delay_bounds`.
+    `judged` are the bad and the valid predictions of the cells, as service levels count them, where somebody has counted them already.
     """
 
     version: str
@@ -49,6 +50,7 @@ class DayOutcomes:
     cells: Floats
     delays: Floats
     classes: tuple[str, ...] = ()
+    judged: tuple[float, float] | None = None
 
 
 def day_outcomes(
