@@ -51,7 +51,7 @@ from watchkeeper.telemetry.outcomes import DayOutcomes, Floats, day_outcomes, da
 from watchkeeper.wire import Stream
 
 STREAM = "outcomes"
-_JUDGED = timedelta(days=92)  # risks seldom look at segments of before, but for the first weeks
+_JUDGED = timedelta(days=60)  # risks seldom look at segments of before, but for the first weeks
 _DECLARED = {
     ProblemType.BINARY: OutcomeKind.DECISIONS,
     ProblemType.MULTICLASS: OutcomeKind.CLASSES,
