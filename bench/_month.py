@@ -72,6 +72,7 @@ def main(folder: Path, what: str) -> None:
         told["estimated"], told["apart"] = timed(lambda: _apart([*known, *labelled], month))
     if what == "columns":
         told["day"], _ = timed(lambda: columns(month[-1:]))
+        outcomes(month[:1])  # as on top of a year: its queries are written
         told["labelled_day"], _ = timed(lambda: outcomes(month[-1:]))
     sys.stdout.write(json.dumps(told))
 
