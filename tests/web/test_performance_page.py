@@ -57,7 +57,7 @@ def test_with_validation_rows_it_is_estimated_before_any_label(owner: Client, pl
     html = read(owner, model)
 
     assert re.search(r"Estimated ROC AUC 0\.[78]\d", html)
-    assert re.search(r"No label has come yet; on the validation rows it was 0\.[78]\d", html)
+    assert re.search(r"No label is counted yet; on the validation rows it was 0\.[78]\d", html)
     assert "This metric cannot be estimated from scores" in read(owner, model, "?metric=calibration_gap")
     assert "1,000 labels of the validation rows" in html
 

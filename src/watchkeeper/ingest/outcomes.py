@@ -51,7 +51,7 @@ from watchkeeper.telemetry.outcomes import DayOutcomes, Floats, day_outcomes, da
 from watchkeeper.wire import Stream
 
 STREAM = "outcomes"
-_JUDGED = timedelta(days=60)  # risks seldom look at segments of before, but for the first weeks
+_READ_AT_FIRST = timedelta(days=60)  # of segments: risks seldom look at days of before, but for the first weeks
 _DECLARED = {
     ProblemType.BINARY: OutcomeKind.DECISIONS,
     ProblemType.MULTICLASS: OutcomeKind.CLASSES,
@@ -105,7 +105,7 @@ def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelt
     """The same with the days of every segment. For more than the usual time all are read at once: all will be looked at."""
     validations = validations_of(models)
     found = _histories(models, now, back, validated=validations)
-    since = date.min if back > LOOKED_BACK else (now - _JUDGED).date()
+    since = date.min if back > LOOKED_BACK else (now - _READ_AT_FIRST).date()
     segments = _segments({id: entry["ends"] for id, entry in found.items()}, since)
     return {id: SegmentHistory(**entry, segments=segments[id], validations=validations.get(id, {})) for id, entry in found.items()}
 
