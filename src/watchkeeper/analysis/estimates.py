@@ -17,10 +17,10 @@ from math import inf, isfinite, nan, sqrt
 import numpy as np
 from scipy.special import chdtrc
 
-from watchkeeper.analysis.metrics import remember_tables, score_table
+from watchkeeper.analysis.metrics import Days, score_table, score_tables
 from watchkeeper.analysis.outcomes import Periods, SegmentHistory, of_days
 from watchkeeper.analysis.performance import robust_effect, windows_of
-from watchkeeper.stats.estimated import ESTIMATORS, CalibrationMap, Estimate, TrackRecord, Trust, estimates, track_record, trust_after
+from watchkeeper.stats.estimated import ESTIMATORS, CalibrationMap, Estimate, TrackRecord, Trust, estimates_of, track_record, trust_after
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
 from watchkeeper.stats.scores import Z_95, Floats, ScoreTable, pooled, score_codes
@@ -84,8 +84,18 @@ class Estimator:
 
     def parts(self, metric: str, days: Sequence[date]) -> Estimate:
         """The same with the two parts of its band. The band is `spread` times as wide as they are."""
-        found = _estimate(self.history, self.field, days, self.calibration, metric)
-        return replace(found, result=_widened(found, self.spread(metric)))
+        return self._widened(metric, [days])[0]
+
+    def _widened(self, metric: str, windows: Sequence[Sequence[date]]) -> list[Estimate]:
+        spread = self.spread(metric)
+        return [replace(found, result=_widened(found, spread)) for found in self._estimates(metric, windows)]
+
+    def _estimates(self, metric: str, windows: Sequence[Sequence[date]]) -> list[Estimate]:
+        of_field = self.history.segments.get(self.field, {})
+        tables = _tables(
+            [self.history.of(days) for days in windows], {name: [of_days(entries, days) for days in windows] for name, entries in of_field.items()}
+        )
+        return [found[metric] for found in estimates_of(tables, self.calibration, metrics=(metric,))]
 
     def probability(self, rows: Sequence[DrawnRow]) -> Floats:
         """How likely each row is positive, as its score and segment say. A decision without score stands for a score of 0 or 1."""
@@ -113,14 +123,19 @@ class Estimator:
 
     def tested(self, metric: str, *, window: int) -> list[Tested]:
         """Every window of mature days since the reference: what would have been estimated, and what came out."""
-        return [self._tested(metric, days) for days in windows_of(self.periods, window)]
+        return self._tested(metric, list(windows_of(self.periods, window)))
 
-    def _tested(self, metric: str, days: Sequence[date]) -> Tested:
-        truth = METRICS[metric].compute(score_table(self.history.of(days)))
-        return Tested(first=days[0], last=days[-1], estimate=self.estimate(metric, days), truth=truth)
+    def _tested(self, metric: str, windows: Sequence[Sequence[date]]) -> list[Tested]:
+        return [
+            Tested(first=days[0], last=days[-1], estimate=found.result, truth=truth)
+            for days, found, truth in zip(windows, self._widened(metric, windows), self._truths(metric, windows), strict=True)
+        ]
+
+    def _truths(self, metric: str, windows: Iterable[Sequence[date]]) -> list[Result]:
+        return [METRICS[metric].compute(table) for table in score_tables(self.history.of(days) for days in windows)]
 
     def trust(self, metric: str, *, window: int) -> Trust:
-        return trust_of(self._tested(metric, days) for days in reversed(list(windows_of(self.periods, window))))
+        return trust_of(self._tested(metric, [days])[0] for days in reversed(list(windows_of(self.periods, window))))
 
     def spread(self, metric: str) -> float:
         """By how much bands are widened, at least 1; freak days do not count."""
@@ -129,15 +144,8 @@ class Estimator:
         return self._spreads[metric]
 
     def _learned_spread(self, metric: str) -> float:
-        squares = []
-        remember_tables(
-            entry
-            for days in (self.history.by_day, *self.history.segments.get(self.field, {}).values())
-            for entry in of_days(days, self.periods.reference)
-        )
-        for day in self.periods.reference:
-            found = _estimate(self.history, self.field, [day], self.calibration, metric)
-            truth = METRICS[metric].compute(score_table(self.history.of([day])))
+        squares, days = [], [[day] for day in self.periods.reference]
+        for found, truth in zip(self._estimates(metric, days), self._truths(metric, days), strict=True):
             if found.result.is_ok and truth.validity is Validity.OK and found.sd > 0:
                 squares.append(((truth.estimate - found.result.estimate) / found.sd) ** 2)
         return sqrt(robust_effect(squares)) if squares else 1.0
@@ -201,7 +209,7 @@ def estimator_of(history: SegmentHistory) -> Estimator | None:
     if learned.labelled < _LEAST_LABELS or learned.positives in (0, learned.labelled):
         return None
     field = _field(learned, segments)
-    calibration = CalibrationMap.of(_tables(learned, segments.get(field, {})))
+    calibration = CalibrationMap.of(_tables([whole], {name: [entries] for name, entries in segments.get(field, {}).items()})[0])
     return Estimator(history=history, periods=periods, learned=whole, calibration=calibration, field=field, is_of_validation=is_of_validation)
 
 
@@ -220,20 +228,17 @@ def trust_of(newest_first: Iterable[Tested]) -> Trust:
     return trust_after(hits[::-1])
 
 
-def _estimate(history: SegmentHistory, field: str, days: Sequence[date], calibration: CalibrationMap, metric: str) -> Estimate:
-    segments = {name: of_days(entries, days) for name, entries in history.segments.get(field, {}).items()}
-    return estimates(_tables(score_table(history.of(days)), segments), calibration, metrics=(metric,))[metric]
+def _tables(wholes: Sequence[Days], segments: Mapping[str, Sequence[Days]]) -> list[dict[str, ScoreTable]]:
+    """Scores of each window by segment; rows of no segment are under the empty one."""
+    of_segments = zip(*(score_tables(windows) for windows in segments.values()), strict=True) if segments else [()] * len(wholes)
+    return [_split(whole, dict(zip(segments, tables, strict=True))) for whole, tables in zip(score_tables(wholes), of_segments, strict=True)]
 
 
-def _tables(whole: ScoreTable, segments: Mapping[str, Sequence[DayOutcomes]]) -> dict[str, ScoreTable]:
-    """Scores by segment; rows of no segment are under the empty one."""
-    if not segments:
-        return {"": whole}
-    tables = {name: score_table(entries) for name, entries in segments.items()}
-    tables = {name: table for name, table in tables.items() if table.rows}
-    if sum(table.rows for table in tables.values()) == whole.rows:
-        return tables or {"": whole}
-    return {**tables, "": whole - pooled(tables.values())}
+def _split(whole: ScoreTable, segments: Mapping[str, ScoreTable]) -> dict[str, ScoreTable]:
+    tables = {name: table for name, table in segments.items() if table.rows}
+    if tables and sum(table.rows for table in tables.values()) == whole.rows:
+        return tables
+    return {**tables, "": whole - pooled(tables.values()) if tables else whole}
 
 
 def _field(learned: ScoreTable, segments: Mapping[str, Mapping[str, Sequence[DayOutcomes]]]) -> str:
@@ -241,15 +246,14 @@ def _field(learned: ScoreTable, segments: Mapping[str, Mapping[str, Sequence[Day
     common = CalibrationMap.of({"": learned})
     best = ("", _DIFFER)
     for field, of_field in segments.items():
-        departures = [found for entries in of_field.values() if (found := _departure(common, entries)) is not None]
+        departures = [found for table in score_tables(of_field.values()) if (found := _departure(common, table)) is not None]
         p_value = float(chdtrc(len(departures), sum(departures))) if len(departures) > 1 else 1.0
         best = min(best, (field, p_value), key=lambda entry: entry[1])
     return best[0]
 
 
-def _departure(common: CalibrationMap, entries: Sequence[DayOutcomes]) -> float | None:
+def _departure(common: CalibrationMap, table: ScoreTable) -> float | None:
     """(positives - expected)² / Σp(1-p) of a segment; None when too little is expected for it to be a chi-square."""
-    table = score_table(entries)
     p = common.probabilities([""])[0]
     variance = float((table.n_labelled * p * (1 - p)).sum())
     return (table.positives - float(table.n_labelled @ p)) ** 2 / variance if variance >= 5 else None

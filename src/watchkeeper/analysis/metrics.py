@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from watchkeeper.core.text import N_
 from watchkeeper.stats import multiclass, performance, regression
@@ -46,24 +45,25 @@ def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
 
     That of a single day is kept as long as the day: several risks ask how much days differ.
     """
-    entries = list(days)
-    if len(entries) != 1:
-        return _score_table(*(part[0] for part in _counted(entries, np.zeros(len(entries))))) if entries else ScoreTable.empty()
-    remember_tables(entries)
-    return _TABLES[entries[0]]
+    return score_tables([days])[0]
 
 
-def remember_tables(days: Iterable[DayOutcomes]) -> None:
-    """Makes the tables of many single days in one go, before they are asked for one by one."""
-    if entries := [entry for entry in days if entry not in _TABLES]:
-        counted = _counted(entries, np.arange(len(entries)))
-        _TABLES.update((entry, _score_table(*of_day)) for entry, *of_day in zip(entries, *counted, strict=True))
+def score_tables(windows: Iterable[Iterable[DayOutcomes]]) -> list[ScoreTable]:
+    """The same of several windows, in one go."""
+    entries = [list(days) for days in windows]
+    new = [days for days in entries if len(days) != 1 or days[0] not in _TABLES]
+    made = [_score_table(*of_window) for of_window in zip(*_counted(new), strict=True)]
+    _TABLES.update((days[0], table) for days, table in zip(new, made, strict=True) if len(days) == 1)
+    of_many = (table for days, table in zip(new, made, strict=True) if len(days) != 1)
+    return [_TABLES[days[0]] if len(days) == 1 else next(of_many) for days in entries]
 
 
-def _counted(entries: Days, tables: NDArray[np.int64] | Floats) -> tuple[Floats, Floats, Floats]:
-    """n, Σs and Σs(1-s) of each table, of shape (tables, codes, 9): by decision and label, each unknown, no or yes. `tables` says in which a day is."""
-    code, said, label, n, s, spread = np.concatenate([entry.cells.T for entry in entries], axis=1)
-    first = np.repeat(tables * 9.0 * CODES, [len(entry.cells) for entry in entries])
+def _counted(windows: Sequence[Days]) -> tuple[Floats, Floats, Floats]:
+    """n, Σs and Σs(1-s) of each window, of shape (windows, codes, 9): by decision and label, each unknown, no or yes."""
+    cells = [entry.cells.T for days in windows for entry in days]
+    code, said, label, n, s, spread = np.concatenate([np.zeros((6, 0)), *cells], axis=1)
+    window = np.repeat(np.arange(len(windows)), [len(days) for days in windows])
+    first = np.repeat(window * 9.0 * CODES, [table.shape[1] for table in cells])
     place = first + (code * 3 + said - UNKNOWN) * 3 + label - UNKNOWN
     if (without := code < 0).any():
         is_yes = said == 1
@@ -71,7 +71,7 @@ def _counted(entries: Days, tables: NDArray[np.int64] | Floats) -> tuple[Floats,
         s = np.where(without, n * is_yes, s)
         kept = ~(without & (said == UNKNOWN))
         place, n, s, spread = place[kept], n[kept], s[kept], spread[kept]
-    places, size = place.astype(np.int64), (int(tables[-1]) + 1) * 9 * CODES
+    places, size = place.astype(np.int64), len(windows) * 9 * CODES
     n, s, spread = (np.asarray(np.bincount(places, weights=weights, minlength=size), dtype=np.float64) for weights in (n, s, spread))
     return n.reshape(-1, CODES, 9), s.reshape(-1, CODES, 9), spread.reshape(-1, CODES, 9)
 
@@ -96,9 +96,8 @@ def _score_table(n: Floats, s: Floats, spread: Floats) -> ScoreTable:
 
 def of_each(metric: OutcomeMetric, windows: Iterable[Days]) -> list[Result]:
     """The metric of each of several windows by itself."""
-    windows = list(windows)
     if metric.kind is OutcomeKind.DECISIONS:
-        remember_tables(days[0] for days in windows if len(days) == 1)
+        return [performance.METRICS[metric.name].compute(table) for table in score_tables(windows)]
     return [metric.compute(days) for days in windows]
 
 

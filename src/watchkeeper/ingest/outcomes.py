@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
@@ -22,7 +21,7 @@ from django.db.models.functions import Cast, DenseRank
 from watchkeeper.analysis.outcomes import LEARN_DAYS, LOOKED_BACK, OutcomeHistory, SegmentHistory
 from watchkeeper.analysis.service_levels import good_and_bad_of
 from watchkeeper.core.settings import settings
-from watchkeeper.history.bulk import prepared
+from watchkeeper.history.bulk import Joined, prepared
 from watchkeeper.ingest.columns import has_duplicates
 from watchkeeper.ingest.dirty import (
     LATER,
@@ -173,9 +172,9 @@ def _stored_segments(models: Collection[UUID], days: Collection[date]) -> QueryS
 
 @prepared
 def _segment_days(models: Collection[UUID]) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
-    """Which segments have which days, without their tables: an index holds it all, in this order."""
+    """Which segments have which days, as one text: a row of each day would cost more than all else that is read."""
     counted = OutcomeProfile.objects.filter(model__among=models).exclude(field="")
-    return counted.order_by("model_id", "field", "day", "segment").values_list("model", "field", "segment", "day")
+    return counted.values_list("model", "field", "segment").annotate(days=Joined(Cast("day", TextField()))).order_by("model_id")
 
 
 class _SegmentRows:
@@ -228,12 +227,12 @@ def _segments(ends: Mapping[UUID, Mapping[date, datetime]], since: date) -> dict
         rows[row.model].add(row)
     found: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in ends}
     for model, places in groupby(_segment_days(ends), key=itemgetter(0)):
-        known, days = ends[model], defaultdict[tuple[str, str], dict[date, None]](dict)
-        for _, field, segment, day in places:
-            if day in known:
-                days[field, segment][day] = None
-        for field, segment in sorted(days, key=lambda name: (next(iter(days[name])), name)):
-            found[model].setdefault(field, {})[segment] = _StoredDays(rows[model], field, segment, days[field, segment])
+        known, days = {day.isoformat(): day for day in ends[model]}, {}
+        for _, field, segment, joined in places:
+            if of_segment := [known[text] for text in sorted(set(joined.split(","))) if text in known]:
+                days[field, segment] = of_segment
+        for field, segment in sorted(days, key=lambda name: (days[name][0], name)):
+            found[model].setdefault(field, {})[segment] = _StoredDays(rows[model], field, segment, dict.fromkeys(days[field, segment]))
     return found
 
 

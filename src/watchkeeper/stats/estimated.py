@@ -7,12 +7,13 @@ The band has two parts: the coins (Poisson-binomial) and what the reference labe
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
 from itertools import pairwise
-from math import hypot, inf, isfinite, nan, sqrt
+from math import hypot, inf, isfinite, isnan, nan, sqrt
 from statistics import fmean
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ _LEAST_EFFECTIVE_SHARE = 0.1
 _MOST_UNSUPPORTED = 0.05
 _NOTHING = 1e-9  # expected rows
 _NEAR = 5  # codes, 0.025 of score
+_MOST_CELLS = 1 << 19  # of windows that are calculated together
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,15 +78,19 @@ class CalibrationMap:
         """Segments x groups: labelled reference rows."""
         return self._of_segments(self.rows_of, segments)
 
-    def variance(self, segments: Iterable[str], weights: Floats) -> float:
-        """Posterior variance of Σ weight x probability: a segment's own part by group, and the curve's by block, as far as it follows it."""
+    def variance(self, segments: Iterable[str], weights: Floats) -> Floats:
+        """Posterior variance of Σ weight x probability of each window: a segment's own part by group, and the curve's by block, as far as it follows it.
+
+        `weights` are windows x segments x codes.
+        """
         prior = self.rows(segments) + self.strength
         size = np.abs(weights) @ self.belongs
         mean = (np.abs(weights) * self.probabilities(segments)) @ self.belongs / np.where(size > 0, size, 1.0)
         own = (weights @ self.belongs) ** 2 * mean * (1 - mean) / (prior + 1)
-        follows = (weights * ((self.strength / prior) @ self.belongs.T)).sum(axis=0)
-        common = np.bincount(self.blocks, weights=follows * np.sqrt(self.curve * (1 - self.curve) / (self.block_rows + 1)))
-        return float(own.sum() + (common**2).sum())
+        follows = (weights * ((self.strength / prior) @ self.belongs.T)).sum(axis=1)
+        starts = np.flatnonzero(np.diff(self.blocks, prepend=-1))
+        common = np.add.reduceat(follows * np.sqrt(self.curve * (1 - self.curve) / (self.block_rows + 1)), starts, axis=1)
+        return np.asarray(own.sum(axis=(1, 2)) + (common**2).sum(axis=1))
 
     def _of_segments(self, tables: Mapping[str, Floats], segments: Iterable[str]) -> Floats:
         nothing = np.zeros(self.belongs.shape[1])
@@ -134,36 +140,42 @@ class TrackRecord:
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """A window as segments x codes. Most metrics need neither the scores nor their squares: each is made when it is asked for."""
+    """Windows as windows x segments x codes. Most metrics need neither the scores nor their squares: each is made when it is asked for."""
 
-    window: Mapping[str, ScoreTable]
+    segments: Sequence[str]
+    windows: Sequence[Mapping[str, ScoreTable]]
     calibration: CalibrationMap | None
 
     @cached_property
     def n(self) -> Floats:
         """Rows."""
-        return _stacked(self.window, "n")
+        return self._of("n")
 
     @cached_property
     def decided(self) -> Floats:
         """Rows decided positive."""
-        return _stacked(self.window, "predicted_positive")
+        return self._of("predicted_positive")
+
+    @cached_property
+    def kept(self) -> Floats:
+        """Rows not decided positive."""
+        return self.n - self.decided
 
     @cached_property
     def score(self) -> Floats:
         """Mean score."""
-        return np.clip(_stacked(self.window, "mean_score"), 0.0, 1.0)
+        return np.clip(self._of("mean_score"), 0.0, 1.0)
 
     @cached_property
     def sum_s2(self) -> Floats:
         """Σs²; scores outside of [0, 1] count as 0 or 1."""
-        within = np.where((self.score > 0) & (self.score < 1), _stacked(self.window, "score_variance"), 0.0)
+        within = np.where((self.score > 0) & (self.score < 1), self._of("score_variance"), 0.0)
         return np.asarray(self.n * (self.score**2 + within))
 
     @cached_property
     def p(self) -> Floats:
         """Probability."""
-        return self.calibration.probabilities(self.window) if self.calibration else self.score
+        return self.calibration.probabilities(self.segments) if self.calibration else self.score
 
     @cached_property
     def chance(self) -> Floats:
@@ -179,13 +191,16 @@ class _Cells:
             return np.asarray(self.n * self.score - self.sum_s2)
         return np.asarray(self.sum_s2 - 2 * self.n * self.score * self.p + self.n * self.p)
 
+    def _of(self, name: str) -> Floats:
+        return np.array([[getattr(window[segment], name) for segment in self.segments] for window in self.windows])
+
 
 class _Slope(NamedTuple):
-    """A metric, and what it gains when the label of a row becomes 1, by the row's decision."""
+    """A metric of each window, and what it gains when the label of a row becomes 1, by the row's decision: windows x 1 x codes, as many as differ."""
 
-    value: float = nan
-    if_positive: Floats | float = nan
-    if_negative: Floats | float = nan
+    value: Floats
+    if_positive: Floats
+    if_negative: Floats
 
 
 def estimates(window: Mapping[str, ScoreTable], calibration: CalibrationMap | None = None, *, metrics: Collection[str] = ()) -> dict[str, Estimate]:
@@ -195,15 +210,35 @@ def estimates(window: Mapping[str, ScoreTable], calibration: CalibrationMap | No
     >>> {name: round(estimate.result.estimate, 4) for name, estimate in estimates(window).items() if name in ("f1", "roc_auc")}
     {'f1': 0.7931, 'roc_auc': 0.8084}
     """
-    n, wanted = sum(table.rows for table in window.values()), metrics or tuple(ESTIMATORS)
-    rule = "CBPE, calibrated by segment" if calibration else "CBPE on raw scores"
-    covered = support(window, calibration) if calibration else _believed(window)
-    if n < 2 or not covered.is_enough:
-        return dict.fromkeys(wanted, _missing(Validity.TOO_FEW_ROWS if n < 2 else Validity.OUT_OF_SUPPORT, n, rule))
-    validity = Validity.TOO_FEW_ROWS if n < _MIN_ROWS else Validity.OK if calibration else Validity.PRELIMINARY
-    blank = Result(estimate=nan, n=n, n_effective=covered.effective if calibration else n, validity=validity, assumptions=ASSUMPTIONS, rule=rule)
-    cells = _Cells(window, calibration)
-    return {name: _estimate(ESTIMATORS[name](cells), cells, calibration, window, blank) for name in wanted}
+    return estimates_of([window], calibration, metrics=metrics)[0]
+
+
+def estimates_of(
+    windows: Sequence[Mapping[str, ScoreTable]], calibration: CalibrationMap | None = None, *, metrics: Collection[str] = ()
+) -> list[dict[str, Estimate]]:
+    """The same of each of many windows. Those that have the same segments are calculated together."""
+    wanted = metrics or tuple(ESTIMATORS)
+    found, alike = list[dict[str, Estimate]](), defaultdict[frozenset[str], list[tuple[int, Result]]](list)
+    for place, window in enumerate(windows):
+        n, rule = sum(table.rows for table in window.values()), "CBPE, calibrated by segment" if calibration else "CBPE on raw scores"
+        covered = support(window, calibration) if calibration else _believed(window)
+        if n < 2 or not covered.is_enough:
+            found.append(dict.fromkeys(wanted, _missing(Validity.TOO_FEW_ROWS if n < 2 else Validity.OUT_OF_SUPPORT, n, rule)))
+            continue
+        validity = Validity.TOO_FEW_ROWS if n < _MIN_ROWS else Validity.OK if calibration else Validity.PRELIMINARY
+        effective = covered.effective if calibration else n
+        blank = Result(estimate=nan, n=n, n_effective=effective, validity=validity, assumptions=ASSUMPTIONS, rule=rule)
+        found.append({})
+        alike[frozenset(window)].append((place, blank))
+    for segments, judged in alike.items():
+        together = max(_MOST_CELLS // (len(segments) * CODES), 1)
+        for first in range(0, len(judged), together):
+            places, blanks = zip(*judged[first : first + together], strict=True)
+            cells = _Cells(sorted(segments), [windows[place] for place in places], calibration)
+            for name in wanted:
+                for place, estimate in zip(places, _estimated(ESTIMATORS[name](cells), cells, blanks), strict=True):
+                    found[place][name] = estimate
+    return found
 
 
 def support(window: Mapping[str, ScoreTable], calibration: CalibrationMap) -> Support:
@@ -258,30 +293,30 @@ def scenario_bound(accuracy: Result, delta: float) -> Result:
 
 def _decisions(cells: _Cells, *, over: Sequence[int], under: Sequence[int]) -> _Slope:
     """A ratio of two sums of the expected (tp, fp, fn, tn), each with its factors."""
-    kept = cells.n - cells.decided
-    expected = [float((rows * chance).sum()) for rows in (cells.decided, kept) for chance in (cells.p, 1 - cells.p)]
-    total = float(np.dot(under, expected))
-    if total < _NOTHING:
-        return _Slope()
-    ratio = float(np.dot(over, expected)) / total
-    pull = (np.asarray(over) - ratio * np.asarray(under)) / total
-    return _Slope(ratio, float(pull[0] - pull[1]), float(pull[2] - pull[3]))
+    expected = np.stack([_total(rows * chance) for rows in (cells.decided, cells.kept) for chance in (cells.p, 1 - cells.p)])
+    total = np.array(under) @ expected
+    is_told = total >= _NOTHING
+    total = np.where(is_told, total, 1.0)
+    ratio = np.where(is_told, np.array(over) @ expected / total, nan)
+    pull = ((np.array(over)[:, None] - ratio * np.array(under)[:, None]) / total)[:, :, None, None]
+    return _Slope(ratio, pull[0] - pull[1], pull[2] - pull[3])
 
 
 def _roc_auc(cells: _Cells) -> _Slope:
-    positive, negative = (cells.n * cells.p).sum(axis=0), (cells.n * (1 - cells.p)).sum(axis=0)
-    p, n = float(positive.sum()), float(negative.sum())
-    if min(p, n) < _NOTHING:
-        return _Slope()
-    beaten, beating = np.cumsum(negative) - negative / 2, p - np.cumsum(positive) + positive / 2
-    auc = float(positive @ beaten) / (p * n)
-    gain = (beaten - beating - auc * (n - p)) / (p * n)
-    return _Slope(auc, gain, gain)
+    positive, negative = ((cells.n * chance).sum(axis=1, keepdims=True) for chance in (cells.p, 1 - cells.p))
+    p, n = (side.sum(axis=2, keepdims=True) for side in (positive, negative))
+    is_told = np.minimum(p, n) >= _NOTHING
+    pairs = np.where(is_told, p * n, 1.0)
+    beaten, beating = np.cumsum(negative, axis=2) - negative / 2, p - np.cumsum(positive, axis=2) + positive / 2
+    auc = np.where(is_told, (positive * beaten).sum(axis=2, keepdims=True) / pairs, nan)
+    gain = (beaten - beating - auc * (n - p)) / pairs
+    return _Slope(auc[:, 0, 0], gain, gain)
 
 
 def _brier(cells: _Cells) -> _Slope:
-    n, gain = float(cells.n.sum()), 1 - 2 * cells.score
-    return _Slope(float(cells.squared_error.sum()) / n, gain / n, gain / n)
+    n, gain = _total(cells.n), 1 - 2 * cells.score
+    gain = gain / n[:, None, None]
+    return _Slope(_total(cells.squared_error) / n, gain, gain)
 
 
 ESTIMATORS: Mapping[str, Callable[[_Cells], _Slope]] = {
@@ -295,16 +330,26 @@ ESTIMATORS: Mapping[str, Callable[[_Cells], _Slope]] = {
 }
 
 
-def _estimate(slope: _Slope, cells: _Cells, calibration: CalibrationMap | None, segments: Iterable[str], blank: Result) -> Estimate:
-    if np.isnan(slope.value):
-        return _missing(Validity.UNDEFINED, blank.n, blank.rule)
+def _estimated(slope: _Slope, cells: _Cells, blanks: Sequence[Result]) -> list[Estimate]:
     share = cells.decided / np.maximum(cells.n, 1)
-    label_sd = sqrt(float((cells.chance * (share * slope.if_positive**2 + (1 - share) * slope.if_negative**2)).sum()))
-    weights = cells.decided * slope.if_positive + (cells.n - cells.decided) * slope.if_negative
-    map_sd = sqrt(calibration.variance(segments, weights)) if calibration else 0.0
+    label_sd = np.sqrt(_total(cells.chance * (share * slope.if_positive**2 + (1 - share) * slope.if_negative**2)))
+    weights = cells.decided * slope.if_positive + cells.kept * slope.if_negative
+    map_sd = np.sqrt(cells.calibration.variance(cells.segments, weights)) if cells.calibration else np.zeros(len(blanks))
+    return [
+        _missing(Validity.UNDEFINED, blank.n, blank.rule) if isnan(value) else _banded(blank, value, of_labels, of_map)
+        for blank, value, of_labels, of_map in zip(blanks, slope.value.tolist(), label_sd.tolist(), map_sd.tolist(), strict=True)
+    ]
+
+
+def _banded(blank: Result, value: float, label_sd: float, map_sd: float) -> Estimate:
     half = Z_95 * hypot(label_sd, map_sd)
-    low, high = max(slope.value - half, 0.0), min(slope.value + half, 1.0)
-    return Estimate(result=replace(blank, estimate=slope.value, low=low, high=high), label_sd=label_sd, map_sd=map_sd)
+    result = replace(blank, estimate=value, low=max(value - half, 0.0), high=min(value + half, 1.0))
+    return Estimate(result=result, label_sd=label_sd, map_sd=map_sd)
+
+
+def _total(cells: Floats) -> Floats:
+    """Of each window."""
+    return np.asarray(cells.sum(axis=(1, 2)))
 
 
 def _missing(validity: Validity, n: int, rule: str) -> Estimate:
