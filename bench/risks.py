@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from math import inf
+from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 DAYS, A_DAY, NUMBERS, LEVELS = 365, 2000, 20, (5, 10, 20, 50, 100)
 SEGMENTS = {"region": ("north", "south", "east", "west"), "channel": ("web", "phone", "branch")}
-ROUNDS = 3
+ROUNDS = 15
 GOAL_MS = 50.0
+READING = "reading"
 ASKED = {"metric_out_of_bounds": {"metric": "mape", "upper": 1}, "event_reported": {"type": "outage"}}  # parameters without a default
 Done = TypeVar("Done")
 
@@ -39,22 +40,24 @@ def run() -> Iterator[Row]:
 
     types = [type for type in risks.catalogue().values() if type.fits(kind=model.kind, problem_type=model.problem_type)]
     collect_seldom()  # as the worker does
-    spent: dict[str, float] = {}
     needed = {type.needs: [model.id] for type in types}
-    read, judged = inf, 0
+    rounds: list[dict[str, float]] = []
+    judged = 0
     for _ in range(ROUNDS):
         seconds, evidence = _timed(read_evidence, needed, now=now)
-        read, judged = min(seconds, read), 0
+        spent, judged = {READING: seconds}, 0
         for type in types:
-            seconds, findings = _timed(type.findings, evidence[type.needs][model.id], type.parse_params(ASKED.get(type.key, {})))
-            spent[type.key] = min(seconds, spent.get(type.key, seconds))
+            spent[type.key], findings = _timed(type.findings, evidence[type.needs][model.id], type.parse_params(ASKED.get(type.key, {})))
             judged += any(finding.outcome is not Outcome.UNKNOWN for finding in findings)
+        rounds.append(spent)
+    best, usual = (1000 * of(sum(spent.values()) for spent in rounds) for of in (min, median))
+    least = {name: min(spent[name] for spent in rounds) for name in rounds[0]}
+    read = least.pop(READING)
     loads = {kind.__name__: min(_timed(load_evidence, kind, [model.id], now=now)[0] for _ in range(ROUNDS)) for kind in needed}
-    total = 1000 * (sum(spent.values()) + read)
     what = f"risks: all {len(types)} of a model ({judged} can judge) from {DAYS} days of {NUMBERS + len(LEVELS)} columns and labels"
-    yield at_most(what, total, GOAL_MS, unit="ms", also=f", {1000 * read:.1f} of it reading")
+    yield at_most(what, best, GOAL_MS, unit="ms", also=f", {1000 * read:.1f} of it reading; half of {ROUNDS} rounds {usual:.1f} ms")
     yield Row("risks: slowest to read, each by itself", _slowest(loads))
-    yield Row("risks: slowest to judge", _slowest(spent))
+    yield Row("risks: slowest to judge", _slowest(least))
 
 
 def _slowest(seconds: dict[str, float]) -> str:

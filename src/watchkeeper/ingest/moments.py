@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from django.db.models.functions import DenseRank
 from watchkeeper.analysis.columns import LEARN_DAYS
 from watchkeeper.analysis.multivariate import LOOKED_BACK, MomentHistory
 from watchkeeper.core.settings import settings
-from watchkeeper.history.bulk import prepared_objects
+from watchkeeper.history.bulk import prepared, prepared_objects
 from watchkeeper.ingest.columns import closed_days, first_rows, has_duplicates, reference_rows
 from watchkeeper.ingest.dirty import Of, clear_marks, due_days, mark_all_days, postpone, refresh_days, zone_of, zones_of
 from watchkeeper.ingest.leasing import Follow, StillOurs
@@ -40,13 +41,17 @@ LEAST_REFERENCE = 100  # rows
 
 def want_moments(models: Collection[UUID], *, now: datetime) -> None:
     """Count the moments of these models from now on, and of the days with rows of the last 60. Those that are counted already stay as they are."""
-    known = set(WantedMoments.objects.filter(model__in=models).values_list("model_id", flat=True))
-    for model in set(models) - known:
+    for model in set(models) - {known for (known,) in _wanted(models)}:
         zone = zone_of(model)
         with transaction.atomic():
             _, is_new = WantedMoments.objects.get_or_create(model_id=model, defaults={"since": now})
             if is_new:
                 mark_all_days(model, of=Of.MOMENTS, begin=local_day(now, zone) - FILLED, zone=zone, now=now)
+
+
+@prepared
+def _wanted(models: Collection[UUID]) -> QuerySet[WantedMoments, Any]:  # Any: values of columns
+    return WantedMoments.objects.filter(model__among=models).values_list("model_id")
 
 
 def are_wanted(model: UUID) -> bool:
@@ -67,12 +72,17 @@ def moment_histories(models: Collection[UUID], *, now: datetime, back: timedelta
     scales = {entry.bins.model_id: entry for entry in _scales(models)}
     zones = zones_of(models)
     found: dict[int, list[tuple[date, bytes]]] = defaultdict(list)
-    place = Window(DenseRank(), partition_by="scale", order_by="day")
-    counted = MomentProfile.objects.filter(scale__in=scales.values()).annotate(place=place)
-    shown = counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__gte=(now - back).date())).order_by("day")
-    for scale, day, moments in shown.values_list("scale_id", "day", "moments"):
+    for scale, day, moments in _stored_moments([scale.pk for scale in scales.values()], (now - back).date()):
         found[scale].append((day, bytes(moments)))
     return {id: _history(scales[id], found[scales[id].pk], zones[id], now) if id in scales else MomentHistory(now=now) for id in models}
+
+
+@prepared
+def _stored_moments(scales: Collection[int], since: date) -> QuerySet[MomentProfile, Any]:  # Any: values of columns
+    """Of each scale the first weeks and the days since one."""
+    place = Window(DenseRank(), partition_by="scale", order_by="day")
+    counted = MomentProfile.objects.filter(scale__among=scales).annotate(place=place)
+    return counted.filter(Q(place__lte=LEARN_DAYS) | Q(day__since=since)).order_by("day").values_list("scale_id", "day", "moments")
 
 
 @prepared_objects
