@@ -135,7 +135,9 @@ class Estimator:
         return [METRICS[metric].compute(table) for table in score_tables(self.history.of(days) for days in windows)]
 
     def trust(self, metric: str, *, window: int) -> Trust:
-        return trust_of(self._tested(metric, [days])[0] for days in reversed(list(windows_of(self.periods, window))))
+        windows = list(windows_of(self.periods, window))[::-1]
+        pairs = (windows[place : place + 2] for place in range(0, len(windows), 2))  # the last two mostly decide
+        return trust_of(tested for pair in pairs for tested in self._tested(metric, pair))
 
     def spread(self, metric: str) -> float:
         """By how much bands are widened, at least 1; freak days do not count."""

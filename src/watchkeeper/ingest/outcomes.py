@@ -129,9 +129,16 @@ class Stored(NamedTuple):
     def outcomes(self) -> DayOutcomes:
         """What was counted, as it was counted."""
         found = StoredOutcomes.__new__(StoredOutcomes)  # __init__ asks for the tables
-        known = {"version": self.version, "day": self.day, "field": self.field, "segment": self.segment, "rows": self.rows, "labelled": self.labelled}
-        judged = None if self.bad is None or self.valid is None else (self.bad, self.valid)
-        vars(found).update(known, judged=judged, _stored=self)
+        vars(found).update(
+            version=self.version,
+            day=self.day,
+            field=self.field,
+            segment=self.segment,
+            rows=self.rows,
+            labelled=self.labelled,
+            judged=None if self.bad is None or self.valid is None else (self.bad, self.valid),
+            _stored=self,
+        )
         return found
 
 
