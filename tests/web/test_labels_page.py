@@ -47,7 +47,9 @@ def test_the_delay_is_told_with_the_days_that_wait(owner: Client, platform: Plat
     assert "<dt>Mature days</dt><dd>15</dd>" in html
     assert "<dt>Days still waiting</dt><dd>5</dd>" in html
     assert "north" in html
-    assert html.count('class="plot') == 4
+    drawn = [(label, width) for width, label in re.findall(r'<svg class="plot[^"]*" viewBox="0 0 (\d+) [^>]*aria-label="([^"]*)"', html)]
+    of_curve, of_days = "Share of predictions with a label, by age", "Predictions with and without a label, by day"
+    assert drawn == [(of_curve, "540"), (of_curve, "340"), (of_days, "800"), (of_days, "340")]
 
 
 def test_labels_that_stay_away_are_said_first(owner: Client, platform: Platform) -> None:

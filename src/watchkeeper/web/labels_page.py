@@ -110,7 +110,7 @@ def page(model: RegisteredModel, risks: Sequence[BoundRisk], *, widths: Sequence
             charts.draw(_curve_spec(history, width), label=gettext("Share of predictions with a label, by age"), width=width) for width in widths
         ),
         days=tuple(
-            charts.draw(_days_spec(history, width), label=gettext("Predictions with and without a label, by day"), width=width) for width in widths
+            charts.draw(_days_spec(history, width), label=gettext("Predictions with and without a label, by day"), width=width) for width in whole
         ),
     )
 
