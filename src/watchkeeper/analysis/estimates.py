@@ -84,9 +84,9 @@ class Estimator:
 
     def parts(self, metric: str, days: Sequence[date]) -> Estimate:
         """The same with the two parts of its band. The band is `spread` times as wide as they are."""
-        return self._widened(metric, [days])[0]
+        return self._parts(metric, [days])[0]
 
-    def _widened(self, metric: str, windows: Sequence[Sequence[date]]) -> list[Estimate]:
+    def _parts(self, metric: str, windows: Sequence[Sequence[date]]) -> list[Estimate]:
         spread = self.spread(metric)
         return [replace(found, result=_widened(found, spread)) for found in self._estimates(metric, windows)]
 
@@ -128,7 +128,7 @@ class Estimator:
     def _tested(self, metric: str, windows: Sequence[Sequence[date]]) -> list[Tested]:
         return [
             Tested(first=days[0], last=days[-1], estimate=found.result, truth=truth)
-            for days, found, truth in zip(windows, self._widened(metric, windows), self._truths(metric, windows), strict=True)
+            for days, found, truth in zip(windows, self._parts(metric, windows), self._truths(metric, windows), strict=True)
         ]
 
     def _truths(self, metric: str, windows: Iterable[Sequence[date]]) -> list[Result]:

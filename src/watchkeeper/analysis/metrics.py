@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class OutcomeMetric:
     needs: Callable[[Days], bool] | None = None
 
 
-_TABLES: WeakKeyDictionary[DayOutcomes, dict[tuple[ref[DayOutcomes], ...], ScoreTable]] = WeakKeyDictionary()  # by first day, then by all days
+_TABLES: WeakKeyDictionary[DayOutcomes, ScoreTable] = WeakKeyDictionary()
 _TOLD = np.array(
     [[1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 1, 0, 1, 1], [0, 0, 1, 0, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0, 1, 1, 1]], dtype=np.float64
 )
@@ -43,7 +43,7 @@ _TOLD = np.array(
 def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
     """The scores, decisions and labels of days. A decision without score stands for a score of 0 or 1.
 
-    Kept as long as the first of the days: several risks ask for the same reference, and how much its days differ.
+    That of a single day is kept as long as the day: several risks ask how much days differ.
     """
     return score_tables([days])[0]
 
@@ -51,12 +51,11 @@ def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
 def score_tables(windows: Iterable[Iterable[DayOutcomes]]) -> list[ScoreTable]:
     """The same of several windows, in one go."""
     entries = [list(days) for days in windows]
-    keys = [tuple(map(ref, days)) for days in entries]
-    kept = [_TABLES.setdefault(days[0], {}) if days else {} for days in entries]
-    new = [place for place, key in enumerate(keys) if key not in kept[place]]
-    for place, *sums in zip(new, *_counted([entries[place] for place in new]), strict=True):
-        kept[place][keys[place]] = _score_table(*sums)
-    return [tables[key] for tables, key in zip(kept, keys, strict=True)]
+    new = [days for days in entries if len(days) != 1 or days[0] not in _TABLES]
+    made = [_score_table(*of_window) for of_window in zip(*_counted(new), strict=True)]
+    _TABLES.update((days[0], table) for days, table in zip(new, made, strict=True) if len(days) == 1)
+    of_many = (table for days, table in zip(new, made, strict=True) if len(days) != 1)
+    return [_TABLES[days[0]] if len(days) == 1 else next(of_many) for days in entries]
 
 
 def _counted(windows: Sequence[Days]) -> tuple[Floats, Floats, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import date
 from math import hypot, inf, sqrt
 
@@ -14,7 +15,7 @@ from watchkeeper.analysis.outcomes import ByDay, SegmentHistory, of_days
 from watchkeeper.analysis.performance import design_effect, standard_error, worse_by
 from watchkeeper.stats.performance import METRICS
 from watchkeeper.stats.result import Result, Validity
-from watchkeeper.stats.scores import Z_95
+from watchkeeper.stats.scores import Z_95, ScoreTable
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
@@ -41,6 +42,7 @@ class Whole:
 
     history: SegmentHistory
     metric: OutcomeMetric
+    _tables: dict[tuple[date, ...], ScoreTable] = dataclass_field(default_factory=dict)
 
     def sides(self, days: Sequence[date], part: Sequence[DayOutcomes]) -> tuple[Result, Result]:
         """The metric of a part of the rows of these days, and of all others: counts add up, so the part's are taken off."""
@@ -48,7 +50,12 @@ class Whole:
             others = [*self.history.of(days), *(_negative(entry, self.metric.kind) for entry in part)]
             return self.metric.compute(part), self.metric.compute(others)
         inside, compute = score_table(part), METRICS[self.metric.name].compute
-        return compute(inside), compute(score_table(self.history.of(days)) - inside)
+        return compute(inside), compute(self._table(tuple(days)) - inside)
+
+    def _table(self, days: tuple[date, ...]) -> ScoreTable:
+        if days not in self._tables:
+            self._tables[days] = score_table(self.history.of(days))
+        return self._tables[days]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
