@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from watchkeeper.client._arrow import stream_bodies
+from watchkeeper.client._forks import held_back
 from watchkeeper.client._inbox import Content, Entry, Row
 from watchkeeper.client._json import encode
 from watchkeeper.client._trouble import Trouble, in_words
@@ -43,7 +44,8 @@ def batches(entries: Iterable[Entry], trouble: Trouble) -> Iterator[Batch]:
 
 def _content(entry: Entry, trouble: Trouble) -> Content:
     try:
-        return entry.content()
+        with held_back():  # it may import pyarrow
+            return entry.content()
     except Exception as problem:  # the caller's objects run here: they may raise anything, and must not stop the rows of others
         trouble.note(f"A call on {entry.stream} could not be read: {in_words(problem)}", lost_rows=entry.rows)
         return []

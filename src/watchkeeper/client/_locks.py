@@ -13,11 +13,17 @@ if sys.platform == "win32":
 
     def _acquire(handle: int, *, wait: bool) -> None:
         msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+    def _release(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _acquire(handle: int, *, wait: bool) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # flock, not lockf: two clients of one process exclude each other too
+
+    def _release(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # closing alone would leave it to the copy that a forked child has
 
 
 def lock(path: Path, *, wait: bool = False) -> int | None:
@@ -39,4 +45,5 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         yield handle is not None
     finally:
         if handle is not None:
+            _release(handle)
             os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import random
 import ssl
 import threading
@@ -12,6 +13,7 @@ from functools import cache
 import httpx
 
 from watchkeeper.client._answers import Verdict, answer, first_error, reason, retry_after, verdict
+from watchkeeper.client._forks import held_back
 from watchkeeper.client._settings import Settings
 from watchkeeper.client._spool import Spool, Spooled
 from watchkeeper.client._trouble import Trouble, in_words
@@ -68,10 +70,16 @@ class Sender:
         self._spool.close()
 
     def _send_all(self) -> None:
-        headers = {"Authorization": f"Bearer {self._settings.token}", "User-Agent": "watchkeeper-python"}
-        with httpx.Client(base_url=self._settings.url, headers=headers, timeout=TIMEOUT, verify=_certificates()) as http:
+        with self._connected() as http:
             while not self._is_stopping:
                 self._round(http)
+
+    def _connected(self) -> httpx.Client:
+        """Everything that the first request would import is imported here, where a fork waits for it."""
+        headers = {"Authorization": f"Bearer {self._settings.token}", "User-Agent": "watchkeeper-python"}
+        with held_back():
+            codecs.lookup("idna")
+            return httpx.Client(base_url=self._settings.url, headers=headers, timeout=TIMEOUT, verify=_certificates())
 
     def _round(self, http: httpx.Client) -> None:
         self._adopt_when_due()

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchkeeper.client._batches import Batch
+from watchkeeper.client._forks import held_back
 from watchkeeper.client._locks import lock, locked
 from watchkeeper.client._wire import ARROW_STREAM, JSON, Stream
 
@@ -149,9 +150,9 @@ class Spool:
     def adopt(self) -> None:
         """Take over the folders of processes that died, and see how much the living ones hold."""
         self.open()
-        with locked(self.root / ".lock", wait=False) as is_mine:
+        with held_back(), locked(self.root / ".lock", wait=False) as is_mine:
             if is_mine:
-                self._bytes_of_others = sum(self._adopt_or_measure(other) for other in self._other_folders())
+                self._bytes_of_others = sum(self._adopted_or_measured(other) for other in self._other_folders())
 
     def close(self) -> None:
         """Leave the folder to whoever comes next; an empty one is removed."""
@@ -174,7 +175,7 @@ class Spool:
 
     def _make_folder(self, root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)  # rows are the caller's data: nobody else's to read
-        with locked(root / ".lock", wait=True):  # else another process could adopt the folder before it is locked
+        with held_back(), locked(root / ".lock", wait=True):  # else another process could adopt the folder before it is locked
             folder = root / f"{os.getpid()}-{secrets.token_hex(4)}"
             folder.mkdir(mode=0o700)
             self._handle = lock(folder / ".lock")
@@ -184,16 +185,18 @@ class Spool:
     def _other_folders(self) -> Iterator[Path]:
         return (path for path in self.root.iterdir() if path.is_dir() and path.name != REJECTED and path != self.folder)
 
-    def _adopt_or_measure(self, other: Path) -> int:
-        with locked(other / ".lock", wait=False) as is_orphan:
-            if not is_orphan:
-                return sum(_footprint(entry.stat().st_size) for entry in _batch_files(other))
-            for entry in _batch_files(other):
-                footprint = _footprint(entry.stat().st_size)
-                os.replace(entry.path, self.open() / entry.name)
-                with self._lock:
-                    self._add(Spooled(entry.name, footprint))
-        shutil.rmtree(other, ignore_errors=True)
+    def _adopted_or_measured(self, other: Path) -> int:
+        """The bytes that stay another's. A living process empties and removes its folder while we look."""
+        with suppress(FileNotFoundError):
+            with locked(other / ".lock", wait=False) as is_orphan:
+                if not is_orphan:
+                    return sum(_footprint_of(entry) for entry in _batch_files(other))
+                for entry in _batch_files(other):
+                    footprint = _footprint_of(entry)
+                    os.replace(entry.path, self.open() / entry.name)
+                    with self._lock:
+                        self._add(Spooled(entry.name, footprint))
+            shutil.rmtree(other, ignore_errors=True)
         return 0
 
     def _add(self, spooled: Spooled) -> None:
@@ -213,6 +216,13 @@ class Spool:
 
 def _footprint(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
+
+
+def _footprint_of(entry: os.DirEntry[str]) -> int:
+    """0 when it is gone."""
+    with suppress(FileNotFoundError):
+        return _footprint(entry.stat().st_size)
+    return 0
 
 
 def _batch_files(folder: Path) -> list[os.DirEntry[str]]:
