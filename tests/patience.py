@@ -12,6 +12,9 @@ from collections.abc import Callable
 PATIENCE = 600.0
 """Seconds."""
 
+PROMPT = 15.0
+"""Seconds in which what must not hang has ended on any machine: several times its own bound, and far from what it would hang on."""
+
 
 def wait_until(is_so: Callable[[], bool], *, what: str = "") -> None:
     """Look again and again until it is so."""

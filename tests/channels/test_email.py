@@ -19,6 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from tests.channels.conftest import RawServer, free_port
+from tests.patience import PROMPT
 from watchkeeper import channels
 from watchkeeper.channels import Outgoing, OutgoingPolicy, Receipt, Result
 from watchkeeper.core.errors import InvalidInput
@@ -255,7 +256,7 @@ def _drip(connected: socket.socket) -> None:
 @pytest.mark.parametrize(
     "behave",
     [
-        pytest.param(lambda connected: time.sleep(2), id="silent"),
+        pytest.param(lambda connected: time.sleep(3 * PROMPT), id="silent"),
         pytest.param(lambda connected: None, id="hangs up"),
         pytest.param(lambda connected: connected.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), id="speaks something else"),
         pytest.param(lambda connected: connected.sendall(b"421 busy\r\n"), id="busy"),
@@ -271,7 +272,7 @@ def test_no_understandable_answer_in_time_is_tried_again(
     receipt = send(message, raw_server(behave), loopback)
 
     assert receipt.result is Result.RETRY
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PROMPT
 
 
 def test_a_dead_server_is_tried_again(dead_port: int, message: Outgoing, loopback: OutgoingPolicy) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.channels.conftest import Canary, Names, RawServer, Receiver
+from tests.patience import PROMPT
 from watchkeeper import channels
 from watchkeeper.channels import BlockedAddress, Outgoing, OutgoingPolicy, Result, check_link, outgoing_client
 from watchkeeper.core.errors import InvalidInput
@@ -220,7 +221,7 @@ def test_a_dead_host_is_a_dead_link(dead_port: int, loopback: OutgoingPolicy) ->
 def test_a_silent_host_is_a_dead_link_in_time(raw_server: RawServer, loopback: OutgoingPolicy) -> None:
     started = time.monotonic()
 
-    link = check_link(f"http://127.0.0.1:{raw_server(lambda connected: time.sleep(2))}", loopback)
+    link = check_link(f"http://127.0.0.1:{raw_server(lambda connected: time.sleep(3 * PROMPT))}", loopback)
 
     assert (link.ok, link.detail.render()) == (False, "no answer in time")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PROMPT

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 import watchkeeper
+from tests.patience import PATIENCE, PROMPT
 
 TOKEN = "wk_a1b2_SecretSecretSecret"
 HANG, DROP = -1, -2  # instead of an HTTP status
@@ -58,7 +59,7 @@ class Receiver:
     def rows(self, stream: str) -> list[dict[str, Any]]:  # Any: JSON
         return [row for one in self.accepted if one.stream == stream for row in one.rows]
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 5) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         give_up_at = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < give_up_at, f"waited {seconds} s; received {[(one.stream, one.status) for one in self.received]}"
@@ -78,7 +79,7 @@ def receiver() -> Iterator[Receiver]:
             batch_id, media_type, authorization = (self.headers[name] for name in ("Idempotency-Key", "Content-Type", "Authorization"))
             state.received.append(Received(self.path.rsplit("/", 1)[1], batch_id, media_type, authorization, body, status))
             if status == HANG:
-                state.released.wait(20)
+                state.released.wait(3 * PROMPT)
             if status in (HANG, DROP):
                 self.close_connection = True
                 return

