@@ -10,7 +10,7 @@ from tests.platform import Platform
 from tests.risks.story import LabelledModel, scored_row, sized_row
 from watchkeeper.analysis.estimates import estimator_of
 from watchkeeper.core.clock import ManualClock
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.ingest.relations import want_relations
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream

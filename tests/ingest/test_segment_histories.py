@@ -1,4 +1,4 @@
-"""Days of segments that are seldom looked at are read when they are asked for: what is found is the same as when all are read at once."""
+"""Days that are seldom looked at are read when they are asked for: what is found is the same as when all are read at once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,13 +14,14 @@ from watchkeeper.analysis.outcome_examples import day_back, scored
 from watchkeeper.analysis.outcomes import LOOKED_BACK, SegmentHistory
 from watchkeeper.analysis.service_levels import good_and_bad
 from watchkeeper.ingest.models import OutcomeProfile
-from watchkeeper.ingest.outcomes import replace_outcomes, segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
+from watchkeeper.ingest.outcomes import replace_outcomes
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
 from watchkeeper.telemetry.outcomes import DayOutcomes
 
 DAYS = 160
-MIDDLE, LONG_AGO, LATELY = day_back(110), day_back(DAYS - 3), day_back(5)
+MIDDLE, AFTER, LONG_AGO, LATELY = day_back(110), day_back(60), day_back(DAYS - 3), day_back(5)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_all_is_there_in_the_order_in_which_it_came(model: RegisteredModel) -> N
     assert contents(history) == contents(at_once(model))
 
 
-def test_a_day_in_the_middle_is_read_when_it_is_asked_for_and_with_it_all_others(
+def test_a_day_in_the_middle_is_read_when_it_is_asked_for_and_with_it_the_weeks_around(
     model: RegisteredModel, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
 ) -> None:
     region = read(model).segments["region"]
@@ -78,10 +79,41 @@ def test_a_day_in_the_middle_is_read_when_it_is_asked_for_and_with_it_all_others
         assert region["passing"].get(LATELY, ()) == ()
     with django_assert_num_queries(1):
         middle = [region[name][MIDDLE] for name in ("passing", "north", "south")]
+    with django_assert_num_queries(1):
+        assert [entry.rows for entry in region["north"][AFTER]] == [100]
 
     assert [[entry.rows for entry in of_day] for of_day in near] == [[100], [100]]
     assert [[entry.version for entry in of_day] for of_day in middle] == [["1", "2"]] * 3
     assert middle[0][0].cells.tolist() == expected["passing"][MIDDLE][0].cells.tolist()
+
+
+def test_cells_of_a_day_are_read_when_they_are_looked_at(
+    model: RegisteredModel, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    history, expected = read(model), at_once(model)
+
+    with django_assert_num_queries(0):
+        near = [entry.cells.tolist() for entry in history.of([LONG_AGO, LATELY])]
+        assert [entry.delays.tolist() for entry in history.days] == [entry.delays.tolist() for entry in expected.days]
+    with django_assert_num_queries(1):
+        middle = [entry.cells.tolist() for entry in history.of([MIDDLE])]
+    with django_assert_num_queries(1):
+        assert history.of([AFTER])[0].cells.any()
+
+    assert near == [entry.cells.tolist() for entry in expected.of([LONG_AGO, LATELY])]
+    assert middle == [entry.cells.tolist() for entry in expected.of([MIDDLE])]
+    assert len(middle) == 2  # versions
+    assert [entry.cells.tolist() for entry in history.days] == [entry.cells.tolist() for entry in expected.days]
+
+
+def test_cells_that_were_counted_again_meanwhile_are_read_as_they_are_now(model: RegisteredModel) -> None:
+    of_first, of_second = read(model).of([MIDDLE])
+    again = scored(110, 70)
+
+    replace_outcomes(model.id, OutcomeKind.DECISIONS, [MIDDLE], [again])
+
+    assert of_first.cells.tolist() == again.cells.tolist()
+    assert of_second.cells.shape == (0, again.cells.shape[1])  # of that version nothing is left
 
 
 def test_the_past_is_the_same(model: RegisteredModel) -> None:

@@ -9,7 +9,7 @@ from tests.platform import Platform
 from watchkeeper.core.errors import InvalidInput
 from watchkeeper.history.models import Change
 from watchkeeper.ingest.models import QuarantinedRow, ValidationOutcome
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.ingest.validation import validations_of
 from watchkeeper.registry.models import Baseline, RegisteredModel
 from watchkeeper.telemetry.outcomes import count_decisions

@@ -15,7 +15,7 @@ from watchkeeper.core.errors import Conflict, InvalidInput
 from watchkeeper.history.models import Change
 from watchkeeper.ingest import audits
 from watchkeeper.ingest.models import AuditSample
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from watchkeeper.ingest.models import DirtyDay, NewLabels, OutcomeProfile
-from watchkeeper.ingest.outcomes import STORED, Stored
+from watchkeeper.ingest.outcome_histories import STORED, Stored
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.wire import Stream
 

@@ -13,7 +13,7 @@ from django.apps import apps
 from tests.platform import Platform
 from watchkeeper.ingest.models import DirtyDay, RelationProfile, WantedRelations
 from watchkeeper.ingest.moments import moment_histories, want_moments
-from watchkeeper.ingest.outcomes import outcome_histories
+from watchkeeper.ingest.outcome_histories import outcome_histories
 from watchkeeper.ingest.relations import errors_of, relations_of, want_relations
 from watchkeeper.ingest.retention import expire_points
 from watchkeeper.registry.models import RegisteredModel

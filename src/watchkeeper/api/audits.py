@@ -16,7 +16,7 @@ from watchkeeper.api.auth import caller, clock
 from watchkeeper.api.given import Given
 from watchkeeper.api.shapes import Row, result
 from watchkeeper.ingest import audits
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.registry import queries
 
 router = Router(tags=["models"])

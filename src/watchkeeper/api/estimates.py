@@ -20,7 +20,7 @@ from watchkeeper.api.auth import caller, clock
 from watchkeeper.api.given import WHOLE
 from watchkeeper.api.shapes import estimate, finite, result
 from watchkeeper.core.errors import NotFound
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.ingest.relations import errors_of, want_errors
 from watchkeeper.registry import queries
 from watchkeeper.telemetry.outcome_queries import OutcomeKind

@@ -15,7 +15,7 @@ from watchkeeper.api.auth import caller, clock
 from watchkeeper.api.given import WHOLE
 from watchkeeper.api.shapes import finite, result
 from watchkeeper.core.durations import parse_duration
-from watchkeeper.ingest.outcomes import outcome_histories
+from watchkeeper.ingest.outcome_histories import outcome_histories
 from watchkeeper.monitoring import queries as monitoring
 from watchkeeper.registry import queries
 

@@ -14,7 +14,7 @@ from watchkeeper.api.auth import caller, clock
 from watchkeeper.api.given import WHOLE
 from watchkeeper.api.shapes import finite, result
 from watchkeeper.core.errors import NotFound
-from watchkeeper.ingest.outcomes import outcome_histories
+from watchkeeper.ingest.outcome_histories import outcome_histories
 from watchkeeper.ingest.relations import related
 from watchkeeper.registry import queries
 

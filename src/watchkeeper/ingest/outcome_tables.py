@@ -33,3 +33,6 @@ def unpack_table(blob: bytes, width: int) -> Floats:
     if lacking := -numbers.size % width:
         numbers = np.concatenate([numbers, np.zeros(lacking)])
     return numbers.reshape(width, -1).T
+
+
+EMPTY = pack_table(np.zeros((0, 1)))

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from functools import cached_property, partial
-from itertools import groupby
-from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
-from django.db.models import Q, QuerySet, TextField, Window
-from django.db.models.functions import Cast, DenseRank
 
-from watchkeeper.analysis.outcomes import LEARN_DAYS, LOOKED_BACK, OutcomeHistory, SegmentHistory
 from watchkeeper.analysis.service_levels import good_and_bad_of
 from watchkeeper.core.settings import settings
-from watchkeeper.history.bulk import Joined, prepared
 from watchkeeper.ingest.columns import has_duplicates
 from watchkeeper.ingest.dirty import (
     LATER,
@@ -35,18 +27,17 @@ from watchkeeper.ingest.dirty import (
     postpone,
     soon,
     zone_of,
-    zones_of,
 )
 from watchkeeper.ingest.leasing import Follow, StillOurs, under_leases
 from watchkeeper.ingest.models import LogColumn, NewLabels, OutcomeProfile, WantedRelations
-from watchkeeper.ingest.outcome_tables import SEGMENT_FIELDS, WIDTHS, is_name, pack_table, unpack_table
-from watchkeeper.ingest.validation import has_validation, validations_of
+from watchkeeper.ingest.outcome_tables import SEGMENT_FIELDS, is_name, pack_table
+from watchkeeper.ingest.validation import has_validation
 from watchkeeper.registry.models import ProblemType, RegisteredModel
-from watchkeeper.telemetry.days import DAY, day_starts, local_day
+from watchkeeper.telemetry.days import DAY, local_day
 from watchkeeper.telemetry.engines import Engine
 from watchkeeper.telemetry.log import TelemetryLog
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
-from watchkeeper.telemetry.outcomes import DayOutcomes, Floats, day_outcomes, days_of_labels
+from watchkeeper.telemetry.outcomes import DayOutcomes, day_outcomes, days_of_labels
 from watchkeeper.wire import Stream
 
 STREAM = "outcomes"
@@ -93,174 +84,6 @@ def refresh_outcomes(engine: Engine, telemetry: TelemetryLog, *, holder: str, no
     due = dict.fromkeys([*labelled, *models_with_due_days(Of.OUTCOMES, now=now, models=models)])
     seconds = 10 * settings().lease_seconds
     return under_leases(due, work, of=STREAM, holder=holder, now=now, seconds=seconds, after_failure=partial(_try_later, now=now))
-
-
-def outcome_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, OutcomeHistory]:
-    """The closed days of each model, all rows together: the first 28 and those of the time asked for."""
-    return {id: OutcomeHistory(**found) for id, found in _histories(models, now, back).items()}
-
-
-def segment_histories(models: Collection[UUID], *, now: datetime, back: timedelta = LOOKED_BACK) -> dict[UUID, SegmentHistory]:
-    """The same with the days of every segment. For more than the usual time all are read at once: all will be looked at."""
-    validations = validations_of(models)
-    found = _histories(models, now, back, validated=validations)
-    since = date.min if back > LOOKED_BACK else (now - _READ_AT_FIRST).date()
-    segments = _segments({id: entry["ends"] for id, entry in found.items()}, since)
-    return {id: SegmentHistory(**entry, segments=segments[id], validations=validations.get(id, {})) for id, entry in found.items()}
-
-
-class Stored(NamedTuple):
-    """A row of OutcomeProfile, its tables still packed."""
-
-    model: UUID
-    kind: str
-    version: str
-    day: date
-    field: str
-    segment: str
-    rows: int
-    labelled: int
-    classes: str  # JSON
-    cells: bytes
-    delays: bytes
-    bad: float | None
-    valid: float | None
-
-    def outcomes(self) -> DayOutcomes:
-        """What was counted, as it was counted."""
-        found = StoredOutcomes.__new__(StoredOutcomes)  # __init__ asks for the tables
-        vars(found).update(
-            version=self.version,
-            day=self.day,
-            field=self.field,
-            segment=self.segment,
-            rows=self.rows,
-            labelled=self.labelled,
-            judged=None if self.bad is None or self.valid is None else (self.bad, self.valid),
-            _stored=self,
-        )
-        return found
-
-
-class StoredOutcomes(DayOutcomes):
-    """A day whose tables are unpacked when they are asked for: of most days of a year they never are."""
-
-    _stored: Stored
-
-    @cached_property
-    def cells(self) -> Floats:
-        return unpack_table(bytes(self._stored.cells), WIDTHS[OutcomeKind(self._stored.kind)])
-
-    @cached_property
-    def delays(self) -> Floats:
-        return unpack_table(bytes(self._stored.delays), 3)
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(json.loads(self._stored.classes))
-
-
-STORED = ("model", "kind", "version", "day", "field", "segment", "rows", "labelled", Cast("classes", TextField()), "cells", "delays", "bad", "valid")
-
-
-@prepared
-def _stored_wholes(models: Collection[UUID], since: date) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
-    """All rows of a day together: those of each model's first weeks and since a day."""
-    counted = OutcomeProfile.objects.filter(model__among=models, field="")
-    place = Window(DenseRank(), partition_by="model", order_by="day")
-    first = counted.annotate(place=place).filter(place__lte=LEARN_DAYS).values("id")  # ids alone: the window would carry the tables through a sort
-    return counted.filter(Q(day__since=since) | Q(id__in=first)).order_by("model_id", "day", "id").values_list(*STORED)
-
-
-@prepared
-def _stored_segments(models: Collection[UUID], days: Collection[date]) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
-    return OutcomeProfile.objects.filter(model__among=models, day__among=days).exclude(field="").values_list(*STORED)
-
-
-@prepared
-def _segment_days(models: Collection[UUID]) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
-    """Which segments have which days, as one text: a row of each day would cost more than all else that is read."""
-    counted = OutcomeProfile.objects.filter(model__among=models).exclude(field="")
-    return counted.values_list("model", "field", "segment").annotate(days=Joined(Cast("day", TextField()))).order_by("model_id")
-
-
-class _SegmentRows:
-    """The rows of all segments of a model, tables still packed. Those of the days `unread` are read together when the first is asked for."""
-
-    def __init__(self, model: UUID, unread: Collection[date]) -> None:
-        self._model, self._unread = model, unread
-        self._read: dict[tuple[date, str, str], list[Stored]] = {}
-
-    def add(self, stored: Stored) -> None:
-        self._read.setdefault((stored.day, stored.field, stored.segment), []).append(stored)
-
-    def of(self, day: date, field: str, segment: str) -> Sequence[Stored]:
-        if day in self._unread:
-            unread, self._unread = self._unread, ()
-            for row in _stored_segments([self._model], unread):
-                self.add(Stored(*row))
-        return self._read.get((day, field, segment), ())
-
-
-class _StoredDays(Mapping[date, Sequence[DayOutcomes]]):
-    """The days of a segment, each unpacked when it is asked for: of a year most never are."""
-
-    def __init__(self, rows: _SegmentRows, field: str, segment: str, days: Collection[date]) -> None:
-        self._rows, self._field, self._segment, self._days = rows, field, segment, days
-        self._unpacked: dict[date, Sequence[DayOutcomes]] = {}
-
-    def __getitem__(self, day: date) -> Sequence[DayOutcomes]:
-        if day not in self._unpacked:
-            if day not in self._days:
-                raise KeyError(day)
-            self._unpacked[day] = [stored.outcomes() for stored in self._rows.of(day, self._field, self._segment)]
-        return self._unpacked[day]
-
-    def __contains__(self, day: object) -> bool:
-        return day in self._days
-
-    def __iter__(self) -> Iterator[date]:
-        return iter(self._days)
-
-    def __len__(self) -> int:
-        return len(self._days)
-
-
-def _segments(ends: Mapping[UUID, Mapping[date, datetime]], since: date) -> dict[UUID, dict[str, dict[str, _StoredDays]]]:
-    """Of each model and its days: the segments by field, those first that came first. Read are the first weeks and what is since a day."""
-    near = {day for days in ends.values() for place, day in enumerate(days) if place < LEARN_DAYS or day >= since}
-    rows = {id: _SegmentRows(id, days.keys() - near) for id, days in ends.items()}
-    for row in map(Stored._make, _stored_segments(ends, near)):
-        rows[row.model].add(row)
-    found: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in ends}
-    for model, places in groupby(_segment_days(ends), key=itemgetter(0)):
-        known, days = {day.isoformat(): day for day in ends[model]}, {}
-        for _, field, segment, joined in places:
-            if of_segment := [known[text] for text in sorted(set(joined.split(","))) if text in known]:
-                days[field, segment] = of_segment
-        for field, segment in sorted(days, key=lambda name: (days[name][0], name)):
-            found[model].setdefault(field, {})[segment] = _StoredDays(rows[model], field, segment, dict.fromkeys(days[field, segment]))
-    return found
-
-
-def _histories(
-    models: Collection[UUID], now: datetime, back: timedelta, *, validated: Collection[UUID] = ()
-) -> dict[UUID, dict[str, Any]]:  # Any: the fields of OutcomeHistory
-    """Of `validated` models the kind is told though no label came: they have scores to estimate from."""
-    zones = zones_of(models)
-    found: dict[UUID, dict[str, Any]] = {id: {"now": now, "kind": None, "days": (), "ends": {}} for id in models}  # Any: as above
-    for model, stored in groupby(map(Stored._make, _stored_wholes(models, (now - back).date())), key=attrgetter("model")):
-        zone = zones[model]
-        today = local_day(now, zone)
-        closed = [row for row in stored if row.day < today]
-        kinds = [row.kind for row in closed if row.labelled or model in validated]
-        found[model] = {
-            "now": now,
-            "kind": OutcomeKind(kinds[-1]) if kinds else None,
-            "days": tuple(row.outcomes() for row in closed),
-            "ends": {day: day_starts(day + DAY, zone) for day in dict.fromkeys(row.day for row in closed)},
-        }
-    return found
 
 
 def _look_for_predictions(engine: Engine, telemetry: TelemetryLog, model_id: UUID, still_ours: StillOurs, now: datetime) -> int:

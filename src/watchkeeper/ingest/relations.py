@@ -18,7 +18,8 @@ from watchkeeper.ingest.columns import has_duplicates
 from watchkeeper.ingest.dirty import Of, clear_marks, days_with_rows, due_days, mark_again, postpone, refresh_days
 from watchkeeper.ingest.leasing import Follow, StillOurs
 from watchkeeper.ingest.models import ProfileBins, RelationProfile, WantedRelations
-from watchkeeper.ingest.outcomes import outcome_histories, outcome_kind
+from watchkeeper.ingest.outcome_histories import outcome_histories
+from watchkeeper.ingest.outcomes import outcome_kind
 from watchkeeper.registry.models import RegisteredModel
 from watchkeeper.telemetry.bins import Layout
 from watchkeeper.telemetry.days import DAY, local_day

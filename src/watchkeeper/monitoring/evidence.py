@@ -32,7 +32,7 @@ from watchkeeper.history.bulk import prepared
 from watchkeeper.ingest import queries as ingest
 from watchkeeper.ingest.columns import column_histories
 from watchkeeper.ingest.moments import moment_histories, want_moments
-from watchkeeper.ingest.outcomes import outcome_histories, segment_histories
+from watchkeeper.ingest.outcome_histories import outcome_histories, segment_histories
 from watchkeeper.ingest.places import place_links
 from watchkeeper.ingest.points import past_points, recent_points
 from watchkeeper.ingest.relations import errors_of, want_errors

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from watchkeeper.analysis.labels import LabelCount, recent_labels
 from watchkeeper.analysis.outcomes import OutcomeHistory, SegmentHistory, delay_curve, of_days
 from watchkeeper.core.text import N_
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.delay import FAST, SLOW, delay_quantile, label_latency
 from watchkeeper.web import charts

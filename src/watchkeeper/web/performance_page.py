@@ -20,7 +20,7 @@ from watchkeeper.analysis.outcomes import SegmentHistory, of_days
 from watchkeeper.analysis.performance import Comparison, compare, drawn_windows
 from watchkeeper.analysis.relations import Bias, Related, biases
 from watchkeeper.ingest import audits
-from watchkeeper.ingest.outcomes import segment_histories
+from watchkeeper.ingest.outcome_histories import segment_histories
 from watchkeeper.ingest.relations import errors_of, related, relations_of
 from watchkeeper.monitoring.queries import params_of
 from watchkeeper.stats.estimated import ESTIMATORS, Trust

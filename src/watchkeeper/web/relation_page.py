@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from watchkeeper.analysis.relations import ENDLESS, FILLED, NOTHING, REST, UNSEEN, Bias, BinMeans, FeatureSums, Place, Related, biases, outcome_by
-from watchkeeper.ingest.outcomes import has_labels, outcome_histories
+from watchkeeper.ingest.outcome_histories import outcome_histories
+from watchkeeper.ingest.outcomes import has_labels
 from watchkeeper.ingest.relations import related
 from watchkeeper.web import present
 from watchkeeper.web.relation_chart import RelationChart, relation_svgs

@@ -15,7 +15,7 @@ from watchkeeper.analysis.openslo import open_slo
 from watchkeeper.analysis.outcomes import OutcomeHistory
 from watchkeeper.analysis.service_levels import ServiceLevel, good_and_bad, service_level, target_of, usual_target
 from watchkeeper.core.durations import parse_duration
-from watchkeeper.ingest.outcomes import outcome_histories
+from watchkeeper.ingest.outcome_histories import outcome_histories
 from watchkeeper.stats.result import Result
 from watchkeeper.stats.scores import share_result
 from watchkeeper.telemetry.outcome_queries import OutcomeKind
