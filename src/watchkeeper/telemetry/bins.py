@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import log, sqrt
 from typing import Any, Literal, Self
 
@@ -36,7 +37,7 @@ LOG_FROM = 1000.0
 LEAST_SPAN = 1e-300  # of numbers nearer to each other no 256th part can be told
 MOST_HALF, LARGEST = 1e307, 1.79e308
 MOST_IN_4_BYTES = 2**31
-AT_ONCE = 50_000  # rows
+AT_ONCE = 125_000  # rows; DuckDB gives 122,880 in one piece
 _LZ4 = pa.Codec("lz4_raw")  # with the bytes shuffled, smaller than what zstd makes of whole numbers and unpacked in half the time
 
 
@@ -180,9 +181,14 @@ def count_rows(layout: Layout, table: pa.Table) -> ColumnCounts:
 
 
 def count_groups(layout: Layout, table: pa.Table, groups: Ints, count: int) -> list[ColumnCounts]:
-    """The same for each of `count` groups; `groups` says of each row which. Counted in parts that a processor's cache holds: twice as fast."""
+    """The same for each of `count` groups; `groups` says of each row which. Counted piece by piece: what a processor's cache holds is counted faster."""
     if len(table) > AT_ONCE:
-        parts = [count_groups(layout, table.slice(start, AT_ONCE), groups[start : start + AT_ONCE], count) for start in range(0, len(table), AT_ONCE)]
+        batches = table.to_batches(max_chunksize=AT_ONCE)
+        starts = accumulate((batch.num_rows for batch in batches[:-1]), initial=0)
+        parts = [
+            count_groups(layout, pa.Table.from_batches([batch]), groups[start : start + batch.num_rows], count)
+            for start, batch in zip(starts, batches, strict=True)
+        ]
         return [sum(of_group[1:], start=of_group[0]) for of_group in zip(*parts, strict=True)]
     counts = np.zeros((count, layout.width), dtype=np.int64)
     sums = np.zeros((count, len(layout.columns), 2))
@@ -309,23 +315,23 @@ def _derived(derived: Derived, table: pa.Table, measured: dict[str, Floats]) -> 
 
 
 def _placed(column: ColumnBins, numbers: Floats) -> tuple[Ints, Floats]:
-    return _number_places(column, numbers), np.where(np.isfinite(numbers), numbers, 0.0)
-
-
-def _number_places(column: ColumnBins, numbers: Floats) -> Ints:
     """Nearly all lie in the bins: what does not is looked at by itself."""
     low, high = column.span
-    inside = (numbers >= column.low) & (numbers <= column.high)
+    outside = np.flatnonzero(~((numbers >= column.low) & (numbers <= column.high)))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # outside the bins anything may come out
         bins = np.log(numbers) - low if column.is_log else numbers - low
         bins *= FINE / (high - low)
-        np.floor(bins, out=bins)
-    np.clip(bins, 0, FINE - 1, out=bins)
-    bins[(outside := np.flatnonzero(~inside))] = 0
-    places = bins.astype(np.int64)
+    bins[outside] = 0
+    places = bins.astype(np.int64)  # whole bins: none is below 0 but by rounding
+    np.minimum(places, FINE - 1, out=places)
     places += FIRST
-    places[outside] = _outer_places(column, numbers[outside])
-    return places
+    if outside.size:
+        outer = numbers[outside]
+        places[outside] = _outer_places(column, outer)
+        if not (is_finite := np.isfinite(outer)).all():
+            numbers = numbers.copy()
+            numbers[outside[~is_finite]] = 0
+    return places, numbers
 
 
 def _outer_places(column: ColumnBins, numbers: Floats) -> Ints:

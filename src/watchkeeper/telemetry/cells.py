@@ -27,7 +27,10 @@ def as_numbers(cells: pa.Array) -> Floats:
 
 def column_of(table: pa.Table, name: str) -> pa.Array:
     """A column in one piece; nulls when the table lacks it."""
-    return table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table))
+    if name not in table.column_names:
+        return pa.nulls(len(table))
+    pieces = table[name]
+    return pieces.chunk(0) if pieces.num_chunks == 1 else pieces.combine_chunks()  # which would copy a single one too
 
 
 def is_number(given: pa.DataType) -> bool:
