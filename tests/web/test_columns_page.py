@@ -55,6 +55,7 @@ def test_a_column_opens_in_full(owner: Client, model: RegisteredModel) -> None:
     assert mean
     before, after = (float(text.replace(",", "")) for text in mean.groups())
     assert after / before == pytest.approx(100, rel=0.01)
+    assert "<dd>p &lt; 0.0001, adjusted for all columns</dd>" in html  # never 0
     assert 'class="bins"' in html
 
 

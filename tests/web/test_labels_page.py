@@ -45,6 +45,7 @@ def test_the_delay_is_told_with_the_days_that_wait(owner: Client, platform: Plat
 
     assert "Nine of ten labels come within 5 d" in html
     assert "<dt>Mature days</dt><dd>15</dd>" in html
+    assert "<dt>50 % of them within</dt>" in html
     assert "<dt>Days still waiting</dt><dd>5</dd>" in html
     assert "north" in html
     drawn = [(label, width) for width, label in re.findall(r'<svg class="plot[^"]*" viewBox="0 0 (\d+) [^>]*aria-label="([^"]*)"', html)]

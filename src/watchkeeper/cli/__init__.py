@@ -175,8 +175,9 @@ def backup(to: Path, data: Data = None) -> None:
 def restore(source: Path, data: Data = None) -> None:
     """Put a backup into an empty data folder."""
     from watchkeeper.cli.backups import restore as put_back
+    from watchkeeper.core.settings import data_folder
 
-    put_back(source, Path(data or os.environ.get("WATCHKEEPER_DATA", "watchkeeper-data")))
+    put_back(source, data or data_folder())
     out.print("Restored. Start it with `watchkeeper up`.")
 
 

@@ -70,11 +70,11 @@ class Sender:
         self._spool.close()
 
     def _send_all(self) -> None:
-        with self._connected() as http:
+        with self._http() as http:
             while not self._is_stopping:
                 self._round(http)
 
-    def _connected(self) -> httpx.Client:
+    def _http(self) -> httpx.Client:
         """Everything that the first request would import is imported here, where a fork waits for it."""
         headers = {"Authorization": f"Bearer {self._settings.token}", "User-Agent": "watchkeeper-python"}
         with held_back():

@@ -1,4 +1,4 @@
-"""Settings of one installation: `WATCHKEEPER_*` variables, then `watchkeeper.toml` in the data folder, then the defaults below.
+"""Settings of one installation: `WATCHKEEPER_*` variables that are not empty, then `watchkeeper.toml` in the data folder, then the defaults below.
 
 `watchkeeper doctor --settings` lists them all with their source.
 """
@@ -17,7 +17,7 @@ DEMO_MARK = "demo.json"
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="WATCHKEEPER_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="WATCHKEEPER_", env_ignore_empty=True, extra="ignore")
 
     data: Path = Field(Path("watchkeeper-data"), description="Folder of everything this installation keeps.")
     database_url: str = Field("", description="postgresql://… for a company; empty: SQLite in the data folder. DATABASE_URL works too.")
@@ -62,8 +62,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        folder = Path(os.environ.get("WATCHKEEPER_DATA", "watchkeeper-data"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, folder / TOML_FILE)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, data_folder() / TOML_FILE)
 
     @property
     def is_demo(self) -> bool:
@@ -76,6 +75,11 @@ class Settings(BaseSettings):
     @property
     def postgres_url(self) -> str:
         return self.database_url or os.environ.get("DATABASE_URL", "")
+
+
+def data_folder() -> Path:
+    """Known before all other settings: one of their sources is in it."""
+    return Path(os.environ.get("WATCHKEEPER_DATA") or "watchkeeper-data")
 
 
 @cache

@@ -322,8 +322,8 @@ def _placed(column: ColumnBins, numbers: Floats) -> tuple[Ints, Floats]:
         bins = np.log(numbers) - low if column.is_log else numbers - low
         bins *= FINE / (high - low)
     bins[outside] = 0
-    places = bins.astype(np.int64)  # whole bins: none is below 0 but by rounding
-    np.minimum(places, FINE - 1, out=places)
+    places = bins.astype(np.int64)
+    np.clip(places, 0, FINE - 1, out=places)
     places += FIRST
     if outside.size:
         outer = numbers[outside]

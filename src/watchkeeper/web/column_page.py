@@ -322,7 +322,7 @@ def _facts(cut: Cut, column: ColumnDays, row: ColumnRow, reference: Ints, curren
             facts.append(
                 (gettext("Rows moved by"), gettext("%(distance)s standard deviations") % {"distance": present.number(row.drift.test.distance)})
             )
-        facts.append((gettext("Chance"), gettext("p = %(p)s, adjusted for all columns") % {"p": present.number(row.drift.adjusted)}))
+        facts.append((gettext("Chance"), gettext("%(p)s, adjusted for all columns") % {"p": present.chance(row.drift.adjusted)}))
         facts.append(
             (present.translated(DIFFER[cut]), gettext("φ = %(phi)s times what rows alone would") % {"phi": present.number(row.drift.test.phi)})
         )

@@ -16,6 +16,8 @@ from watchkeeper.core import text as core
 from watchkeeper.core.settings import settings
 from watchkeeper.core.text import Text
 
+LEAST_CHANCE = 0.0001
+
 
 def words(text: Text | dict[str, Any] | None) -> str:  # Any: a stored Text
     """A stored sentence in the reader's language and time zone."""
@@ -91,6 +93,19 @@ def change(value: float) -> str:
 def share(part: float) -> str:
     """A part of the whole, in per cent with one decimal."""
     return f"{format_decimal(100 * part, format='0.0', locale=language())}{core.NO_BREAK}%"
+
+
+def whole_share(part: float) -> str:
+    """A round part of the whole, in per cent."""
+    return f"{integer(round(100 * part))}{core.NO_BREAK}%"
+
+
+def chance(p_value: float) -> str:
+    """A p-value: never 0, which none is; a dash when it is not known."""
+    if not isfinite(p_value):
+        return "–"
+    shown, sign = (p_value, "=") if p_value >= LEAST_CHANCE else (LEAST_CHANCE, "<")
+    return f"p{core.NO_BREAK}{sign}{core.NO_BREAK}{number(shown)}"
 
 
 def money(amount: Decimal | float | None) -> str:

@@ -176,6 +176,11 @@ def part(share: float) -> str:
 
 
 @register.filter
+def whole_part(share: float) -> str:
+    return present.whole_share(share)
+
+
+@register.filter
 def index_of(psi: float) -> str:
     """A stability index: three decimals tell apart what matters, two from one on."""
     if not isfinite(psi):
