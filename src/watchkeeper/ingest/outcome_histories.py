@@ -11,7 +11,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, TextField, Window
+from django.db.models import QuerySet, TextField, Window
 from django.db.models.functions import Cast, DenseRank
 
 from watchkeeper.analysis.outcomes import LEARN_DAYS, LOOKED_BACK, OutcomeHistory, SegmentHistory
@@ -100,11 +100,17 @@ STORED = (*_WITHOUT_CELLS, "cells")
 
 @prepared
 def _stored_wholes(models: Collection[UUID], since: date) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
-    """All rows of a day together: those of each model's first weeks and since a day. Not in order: a database would carry the tables through a sort."""
-    counted = OutcomeProfile.objects.filter(model__among=models, field="")
+    """All rows of a day together. Not in order: a database would carry the tables through a sort."""
+    return OutcomeProfile.objects.filter(model__among=models, field="", day__since=since).values_list(*_WITHOUT_CELLS)
+
+
+@prepared
+def _stored_first(models: Collection[UUID], until: date) -> QuerySet[OutcomeProfile, Any]:  # Any: values of columns
+    """Those of each model's first weeks. Asked for with the others in one query, SQLite would look at the rows of all models."""
+    counted = OutcomeProfile.objects.filter(model__among=models, field="", day__until=until)
     place = Window(DenseRank(), partition_by="model", order_by="day")
-    first = counted.annotate(place=place).filter(place__lte=LEARN_DAYS).values("id")
-    return counted.filter(Q(day__since=since) | Q(id__in=first)).values_list(*_WITHOUT_CELLS)
+    first = counted.annotate(place=place).filter(place__lte=LEARN_DAYS).values("id")  # ids alone: the window would carry the tables through a sort
+    return OutcomeProfile.objects.filter(id__in=first).values_list(*_WITHOUT_CELLS)
 
 
 @prepared
@@ -238,7 +244,9 @@ def _histories(
     """Of `validated` models the kind is told though no label came: they have scores to estimate from."""
     zones = zones_of(models)
     today = {id: local_day(now, zone) for id, zone in zones.items()}
-    stored = sorted(starmap(Stored, _stored_wholes(models, (now - back).date())), key=attrgetter("model", "day", "version"))
+    since = (now - back).date()
+    rows = starmap(Stored, (*_stored_first(models, since - DAY), *_stored_wholes(models, since)))
+    stored = sorted(rows, key=attrgetter("model", "day", "version"))
     closed = {id: [row for row in rows if row.day < today[id]] for id, rows in groupby(stored, key=attrgetter("model"))}
     ends = {id: {day: day_starts(day + DAY, zones[id]) for day in dict.fromkeys(row.day for row in rows)} for id, rows in closed.items()}
     cells = _cells(ends, _looked_at_since(now, back))
