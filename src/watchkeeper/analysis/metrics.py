@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -43,8 +44,15 @@ _TOLD = np.array(
 def score_table(days: Iterable[DayOutcomes]) -> ScoreTable:
     """The scores, decisions and labels of days. A decision without score stands for a score of 0 or 1.
 
-    That of a single day is kept as long as the day: several risks ask how much days differ.
+    That of a single day is kept as long as the day: several risks ask how much days differ. Of several days the last few are kept: the risks of a
+    model ask for the same reference one after the other.
     """
+    entries = tuple(days)
+    return _table_of_many(entries) if len(entries) > 1 else score_tables([entries])[0]
+
+
+@lru_cache(maxsize=8)
+def _table_of_many(days: tuple[DayOutcomes, ...]) -> ScoreTable:
     return score_tables([days])[0]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import groupby, starmap
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -58,20 +58,20 @@ class Stored(NamedTuple):
     valid: float | None
     cells: bytes = EMPTY
 
-    def outcomes(self, packed: Callable[[], bytes] | None = None) -> DayOutcomes:
-        """What was counted, as it was counted. `packed` reads the cells when they are not among what was read."""
+    def outcomes(self, packed: _Cells | None = None) -> DayOutcomes:
+        """What was counted, as it was counted. `packed` has the cells when they are not among what was read."""
         found = StoredOutcomes.__new__(StoredOutcomes)  # __init__ asks for the tables
-        vars(found).update(
-            version=self.version,
-            day=self.day,
-            field=self.field,
-            segment=self.segment,
-            rows=self.rows,
-            labelled=self.labelled,
-            judged=None if self.bad is None or self.valid is None else (self.bad, self.valid),
-            _stored=self,
-            _packed=packed,
-        )
+        found.__dict__ = {
+            "version": self.version,
+            "day": self.day,
+            "field": self.field,
+            "segment": self.segment,
+            "rows": self.rows,
+            "labelled": self.labelled,
+            "judged": None if self.bad is None or self.valid is None else (self.bad, self.valid),
+            "_stored": self,
+            "_packed": packed,
+        }
         return found
 
 
@@ -79,11 +79,12 @@ class StoredOutcomes(DayOutcomes):
     """A day whose tables are unpacked when they are asked for: of most days of a year they never are."""
 
     _stored: Stored
-    _packed: Callable[[], bytes] | None
+    _packed: _Cells | None
 
     @cached_property
     def cells(self) -> Floats:
-        return unpack_table(bytes(self._packed() if self._packed else self._stored.cells), WIDTHS[OutcomeKind(self._stored.kind)])
+        packed = self._packed.of(self.day, self.version) if self._packed else self._stored.cells
+        return unpack_table(bytes(packed), WIDTHS[OutcomeKind(self._stored.kind)])
 
     @cached_property
     def delays(self) -> Floats:
@@ -230,8 +231,11 @@ def _segments(ends: Mapping[UUID, Mapping[date, datetime]], since: date) -> dict
     found: dict[UUID, dict[str, dict[str, _StoredDays]]] = {id: {} for id in ends}
     for model, places in groupby(_segment_days(ends), key=itemgetter(0)):
         known, days = {day.isoformat(): day for day in ends[model]}, {}
+        alike: dict[str, list[date]] = {}  # most segments are there on the same days
         for _, field, segment, joined in places:
-            if of_segment := [known[text] for text in sorted(set(joined.split(","))) if text in known]:
+            if joined not in alike:
+                alike[joined] = [known[text] for text in sorted(set(joined.split(","))) if text in known]
+            if of_segment := alike[joined]:
                 days[field, segment] = of_segment
         for field, segment in sorted(days, key=lambda name: (days[name][0], name)):
             found[model].setdefault(field, {})[segment] = _StoredDays(rows[model], field, segment, dict.fromkeys(days[field, segment]))
@@ -245,8 +249,8 @@ def _histories(
     zones = zones_of(models)
     today = {id: local_day(now, zone) for id, zone in zones.items()}
     since = (now - back).date()
-    rows = starmap(Stored, (*_stored_first(models, since - DAY), *_stored_wholes(models, since)))
-    stored = sorted(rows, key=attrgetter("model", "day", "version"))
+    read = starmap(Stored, (*_stored_first(models, since - DAY), *_stored_wholes(models, since)))
+    stored = sorted(read, key=attrgetter("model", "day", "version"))
     closed = {id: [row for row in rows if row.day < today[id]] for id, rows in groupby(stored, key=attrgetter("model"))}
     ends = {id: {day: day_starts(day + DAY, zones[id]) for day in dict.fromkeys(row.day for row in rows)} for id, rows in closed.items()}
     cells = _cells(ends, _looked_at_since(now, back))
@@ -256,7 +260,7 @@ def _histories(
         found[id] = {
             "now": now,
             "kind": OutcomeKind(kinds[-1]) if kinds else None,
-            "days": tuple(row.outcomes(partial(cells[id].of, row.day, row.version)) for row in rows),
+            "days": tuple(row.outcomes(cells[id]) for row in rows),
             "ends": ends[id],
         }
     return found
