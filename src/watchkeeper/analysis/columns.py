@@ -275,7 +275,7 @@ class ColumnDays:
     @cached_property
     def totals(self) -> Ints:
         """The rows of each window."""
-        return np.asarray(self.counts.sum(axis=-1))
+        return np.asarray(self.coarse_counts.sum(axis=-1))
 
     def ordered(self, counts: Ints) -> Ints:
         """The finite numbers alone, below the bins to above them: what distances along the scale are taken of."""
