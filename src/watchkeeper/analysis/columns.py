@@ -79,6 +79,7 @@ class ColumnHistory(Evidence):
     """
 
     forgets: ClassVar[str] = ""
+    is_large: ClassVar[bool] = True
     assumes: ClassVar[tuple[str, ...]] = DAYS_AS_COUNTED
     same_for: ClassVar[timedelta] = timedelta(days=1)
 

@@ -38,6 +38,7 @@ class MomentHistory(Evidence):
     """
 
     forgets: ClassVar[str] = ""
+    is_large: ClassVar[bool] = True
     assumes: ClassVar[tuple[str, ...]] = DAYS_AS_COUNTED
     same_for: ClassVar[timedelta] = timedelta(days=1)
 

@@ -48,6 +48,7 @@ class OutcomeHistory(Evidence):
     """
 
     forgets: ClassVar[str] = ""
+    is_large: ClassVar[bool] = True
     assumes: ClassVar[tuple[str, ...]] = (
         N_("labels are taken to have come when they say, those of predictions spread evenly over their day"),
         N_("of a day that had most of its labels by then, all labels known today are counted"),

@@ -32,6 +32,7 @@ class Evidence:
     assumes: ClassVar[tuple[str, ...]] = ()
     same_for: ClassVar[timedelta] = timedelta(0)
     tells_of_data: ClassVar[bool] = True  # and not only of what people wrote about the model
+    is_large: ClassVar[bool] = False  # megabytes a model: read of a few models at a time
 
     now: datetime
     next_at: datetime | None = None

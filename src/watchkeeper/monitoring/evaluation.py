@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -32,6 +33,7 @@ from watchkeeper.monitoring.schedules import missed_since, next_due
 
 log = structlog.get_logger()
 AT_ONCE = 500
+LARGE_AT_ONCE = 20  # models
 VANISHED = Finding.unknown(Text(N_("this segment sent nothing")))
 
 
@@ -107,10 +109,31 @@ def _held(bindings: Collection[UUID], claim: str) -> QuerySet[RiskBinding, Any]:
 
 
 def evaluate(bindings: Sequence[Due], *, now: datetime) -> Iterator[Evaluation]:
-    """Evaluate one after the other, reading evidence once per kind. One failing evaluator does not hold up the rest."""
+    """Evaluate one after the other, reading evidence once per kind; what is large, of a few models at a time. Not in order.
+
+    One failing evaluator does not hold up the rest.
+    """
+    for together in _read_together(bindings):
+        yield from _evaluated(together, now)
+
+
+def _evaluated(bindings: Collection[Due], now: datetime) -> Iterator[Evaluation]:
     evidence = read_evidence(_models_by_evidence(bindings), now=now)
     for binding in bindings:
         yield evaluate_one(binding, evidence)
+
+
+def _read_together(bindings: Iterable[Due]) -> Iterator[list[Due]]:
+    small: list[Due] = []
+    large: dict[UUID, list[Due]] = defaultdict(list)
+    for binding in bindings:
+        kind = risks.catalogue().get(binding.type)
+        (large[binding.model_id] if kind and kind.needs.is_large else small).append(binding)
+    if small:
+        yield small
+    models = iter(large.values())
+    while some := list(chain.from_iterable(islice(models, LARGE_AT_ONCE))):
+        yield some
 
 
 def read_evidence(needed: Mapping[type[Evidence], Collection[UUID]], *, now: datetime) -> dict[type[Evidence], Mapping[UUID, Evidence]]:
